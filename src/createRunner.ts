@@ -57,17 +57,9 @@ export function shareRunner(context: RunnerContext): Runner {
   const plain = transports.every(({ kind }) => kind === 'smtp' || kind === 'file')
   if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || templates !== undefined)
     return createRunner(context)
-  const { render, load, attempt, threadMemory, recipients } = limits
-  const key = JSON.stringify({
-    threads,
-    concurrency,
-    niceness,
-    render,
-    load,
-    attempt,
-    threadMemory,
-    recipients,
-  })
+  const { render, load, compile, attempt, threadMemory, recipients } = limits
+  const sizes = { threads, concurrency, niceness }
+  const key = JSON.stringify({ ...sizes, render, load, compile, attempt, threadMemory, recipients })
   let hub = hubs.get(key)
   if (hub === undefined || hub.size >= MAX_SHARING) {
     const slots = concurrency * MAX_SHARING
@@ -91,6 +83,7 @@ function setupOf(options: ResolvedOptions, transports: TransportConfig[], concur
     transports,
     loadTimeout: limits.load,
     attemptTimeout: limits.attempt,
+    compileLimit: limits.compile,
     niceness,
     connections: options.concurrency,
     threads,
@@ -108,6 +101,7 @@ function threadRunnerOf(
     threads,
     concurrency,
     renderLimit: limits.render,
+    compileLimit: limits.compile,
     attemptLimit: Math.max(limits.attempt, limits.load),
     memory: limits.threadMemory,
     describe: (reason) => quote(hideSecrets(reason)),

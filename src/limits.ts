@@ -14,6 +14,11 @@ export interface LimitOptions {
   suppressions?: number
   /** Maximum rendering time of a template in milliseconds. Its thread is terminated after that. @default 10_000 */
   render?: number
+  /**
+   * Maximum time in milliseconds that compiling a template may take, once for each version of it. A template that takes longer
+   * runs MJML for each message instead. @default 10_000
+   */
+  compile?: number
   /** Maximum duration of a template's `load` function in milliseconds. Its `signal` is aborted after that, and the message deferred. @default 30_000 */
   load?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
@@ -33,6 +38,7 @@ const DEFAULTS: Limits = {
   attachments: 50,
   suppressions: 1_000_000,
   render: 10_000,
+  compile: 10_000,
   load: 30_000,
   attempt: 120_000,
   transports: 1_000,
@@ -47,6 +53,7 @@ const LOWEST: Limits = {
   attachments: 0,
   suppressions: 0,
   render: 1,
+  compile: 1,
   load: 1,
   attempt: 1,
   transports: 1,
@@ -61,6 +68,7 @@ const HIGHEST: Limits = {
   attachments: 10_000,
   suppressions: 100_000_000,
   render: Math.floor(MAX_TIMER / 2),
+  compile: Math.floor(MAX_TIMER / 2),
   load: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
   transports: 100_000,

@@ -170,7 +170,8 @@ export class Deliverer {
 
   #createRenderer(templates: ThreadSetup['templates']): Renderer {
     const log = this.#log.write
-    return createRenderer(templates === undefined ? { log } : { templates, log })
+    const { compileLimit } = this.#setup
+    return createRenderer(templates === undefined ? { log, compileLimit } : { templates, log, compileLimit })
   }
 
   /** A transaction cut short by `quit()` says nothing about the message or the server. */

@@ -58,6 +58,7 @@ export class DeliveryContext {
   /** See {@link CriticalSection}: nothing asynchronous happens inside, so no two deliveries of a thread are ever in it. */
   readonly critical: CriticalSection = (step, work) => {
     const start = performance.now()
+    if (step === 'compile') this.board.compiling(1)
     this.enterPhase('rendering')
     this.log.subject = this.task
     try {
@@ -65,6 +66,7 @@ export class DeliveryContext {
     } finally {
       this.log.subject = undefined
       this.enterPhase('waiting')
+      if (step === 'compile') this.board.compiling(-1)
       this.addTiming(step, performance.now() - start)
     }
   }

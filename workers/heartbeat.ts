@@ -51,6 +51,10 @@ export class Heartbeat implements Pulse {
     this.#board.load(this.#place, -1)
   }
 
+  compile(change: 1 | -1): void {
+    this.#board.compile(this.#place, change)
+  }
+
   act(actor: BoardSlot | undefined): void {
     this.#board.act(this.#place, actor)
   }

@@ -9,7 +9,7 @@ import {
   shownHeaders,
   shownText,
 } from '../web/frame.js'
-import { jsonBody } from '../web/middleware.js'
+import { guardSearch, jsonBody } from '../web/middleware.js'
 import { type InboxAttachment, type MailContents, parseMime } from '../web/parseMime.js'
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
@@ -153,17 +153,19 @@ export function messageRoutes(
     else next()
   }
 
-  router.get('/messages', allow('read'), async (request, response) => {
+  const maySearch = guardSearch(redacted, allow)
+
+  router.get('/messages', allow('read'), maySearch, async (request, response) => {
     const { messages, cursor } = await mailer.list(listQueryOf(request.query))
     const page: MessageRows = { rows: messages.map(rowOf), ...(cursor === undefined ? {} : { cursor }) }
     response.json(page)
   })
 
-  router.get('/count', allow('read'), async (request, response) => {
+  router.get('/count', allow('read'), maySearch, async (request, response) => {
     response.json(await mailer.count(listQueryOf(request.query)))
   })
 
-  router.get(['/export.csv', '/export.ndjson'], allow('read'), async (request, response) => {
+  router.get(['/export.csv', '/export.ndjson'], allow('read'), maySearch, async (request, response) => {
     await sendExport(mailer, request, response)
   })
 

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from 'express'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
-import { type Mail, type Mailer, type Receipt, ThreadpostError } from '../index.js'
+import { type Mail, type Mailer, type MjmlMail, type Receipt, ThreadpostError } from '../index.js'
 import { invalid, type Problem, problemOf } from '../web/problem.js'
 import { checked, listQueryOf } from '../web/requestSchema.js'
 import { metricsRegistry } from './prometheus.js'
@@ -13,8 +13,12 @@ type BatchResult = Receipt | Problem
 /**
  * Handlers that send, find and change messages.
  * @param batchLimit maximum number of messages per batch
+ * @param trusts whether the MJML of a request may use what belongs to the application
  */
-export function messageHandlers(mailer: Mailer, batchLimit: number) {
+export function messageHandlers(mailer: Mailer, batchLimit: number, trusts: (request: Request) => boolean) {
+  const asTrusted = (request: Request, mail: Mail): Mail =>
+    trusts(request) || !hasMjml(mail) ? mail : { ...mail, untrusted: true }
+
   const changing = (action: (id: string) => Promise<unknown>): RequestHandler => {
     return async (request, response) => {
       response.json(await action(idOf(request)))
@@ -23,13 +27,15 @@ export function messageHandlers(mailer: Mailer, batchLimit: number) {
 
   return {
     sendMessage: async (request, response) => {
-      const receipt = await mailer.send(mailOf(request))
+      const receipt = await mailer.send(asTrusted(request, mailOf(request)))
       // The URL is relative, so that it works wherever the router is mounted.
       response.status(202).set('Location', `messages/${receipt.id}`).json(receipt)
     },
 
     sendMessages: async (request, response) => {
-      const results = await mailer.sendMany(mailsOf(request, batchLimit))
+      const results = await mailer.sendMany(
+        mailsOf(request, batchLimit).map((mail) => asTrusted(request, mail)),
+      )
       // If the queue stored none of them, the client should retry the whole batch.
       const [first] = results
       if (first instanceof ThreadpostError && results.every(isQueueProblem)) throw first
@@ -85,6 +91,10 @@ function mailsOf(request: Request, limit: number): Mail[] {
 /** Checks the envelope of a batch only; the mailer validates each mail. */
 function envelopeOf(limit: number) {
   return z.strictObject({ messages: z.array(z.unknown()).min(1).max(limit) })
+}
+
+function hasMjml(mail: unknown): mail is MjmlMail {
+  return typeof mail === 'object' && mail !== null && 'mjml' in mail
 }
 
 /** A prepared mail has its own id, Message-ID and date, which only the process that owns the mailer may set. */

@@ -3,7 +3,14 @@ import { z } from 'zod'
 import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
 import { hostCheck, Hosts } from '../web/access.js'
-import { bodyless, csvBody, jsonBody, methodNotAllowed, trailingSlash } from '../web/middleware.js'
+import {
+  bodyless,
+  csvBody,
+  guardSearch,
+  jsonBody,
+  methodNotAllowed,
+  trailingSlash,
+} from '../web/middleware.js'
 import { notFoundPage } from '../web/notFoundPage.js'
 import { refuseImageRequests, pageHeaders } from '../web/page.js'
 import { notFound, problemHandler } from '../web/problem.js'
@@ -23,6 +30,7 @@ const OPEN_LIMIT = 10_000
 /**
  * Adds operations to a router. The routes always match the OpenAPI document, because both are generated from the same list.
  * @param bodyLimit maximum body size in bytes of operations that need a token
+ * @param own further guards of an operation, behind the one for its scope
  * @internal
  */
 export function mountOperations(
@@ -30,6 +38,7 @@ export function mountOperations(
   handlers: Partial<Record<OperationName, RequestHandler>>,
   authenticator: Authenticator,
   bodyLimit = OPEN_LIMIT,
+  own: Partial<Record<OperationName, RequestHandler[]>> = {},
 ): void {
   const names = Object.keys(handlers) as OperationName[]
   // Paths without parameters come first: `batch` in `/messages/batch` is not the id of a message.
@@ -41,7 +50,7 @@ export function mountOperations(
     const here = names.filter((name) => OPERATIONS[name].path === path)
     for (const name of here) {
       const { method, scope, body, bodyType }: Operation = OPERATIONS[name]
-      const guards = scope === undefined ? [] : [authenticator.allow(scope)]
+      const guards = scope === undefined ? [] : [authenticator.allow(scope), ...(own[name] ?? [])]
       const limit = scope === undefined ? Math.min(OPEN_LIMIT, bodyLimit) : bodyLimit
       const reads =
         body === undefined
@@ -63,7 +72,7 @@ function unknowns(path: string): number {
 /** Options of {@link mailRouter}. */
 export interface MailRouterOptions {
   /**
-   * Access control: `{ tokens: [{ token, scopes }] }` with the scopes `'send'`, `'read'` and `'manage'`; or `false` for
+   * Access control: `{ tokens: [{ token, scopes }] }` with the scopes `'send'`, `'read'`, `'manage'` and `'templates'`; or `false` for
    * loopback and for hosts that authenticate requests themselves. There is no default, so that nothing is open by accident.
    */
   auth: Auth
@@ -101,7 +110,8 @@ const Options = z.strictObject({
  *
  * Scope `send`: `POST /messages` and `/messages/batch`, which respond with 202. Scope `read`: `GET /messages`, `/messages/:id`,
  * `/suppressions`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
- * `POST /messages/:id/{retry,cancel,mark-sent}`, and `POST` and `DELETE /suppressions`. `GET /healthz` and `/readyz` need no token. Errors are
+ * `POST /messages/:id/{retry,cancel,mark-sent}`, and `POST` and `DELETE /suppressions`. Scope `templates`: the `mjml` of a mail may
+ * use `@app`, the application's helpers, and files of the template folder. `GET /healthz` and `/readyz` need no token. Errors are
  * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid
  */
@@ -122,7 +132,9 @@ export function mailRouterWith(
 ): Router {
   const { bodyLimit, batchLimit, hosts, ...links } = checked(Options, options, 'INVALID_OPTIONS')
   const handlers: Record<OperationName, RequestHandler> = {
-    ...messageHandlers(mailer, batchLimit),
+    ...messageHandlers(mailer, batchLimit, (request) =>
+      authenticator.scopesOf(request).includes('templates'),
+    ),
     ...suppressionHandlers(mailer),
     ...serviceHandlers(mailer),
     ...sessionHandlers(authenticator, up),
@@ -131,7 +143,9 @@ export function mailRouterWith(
   if (!authenticator.requiresToken || hosts !== undefined) router.use(hostCheck(hosts))
   router.use(apiHeaders, refuseImageRequests)
   router.use(loginPages(authenticator, up))
-  mountOperations(router, handlers, authenticator, bodyLimit)
+  mountOperations(router, handlers, authenticator, bodyLimit, {
+    listMessages: [guardSearch(mailer.redact.recipients, authenticator.allow)],
+  })
 
   // All other paths are pages for people who are logged in.
   const { allow, signingKey } = authenticator

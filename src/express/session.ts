@@ -2,8 +2,9 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { ThreadpostError } from '../index.js'
 import { type Scope, SCOPES } from '../web/middleware.js'
 
-/** An API token with its scopes: `send`, `read`, `manage`. */
+/** An API token with its scopes: `send`, `read`, `manage`, `templates`. */
 export interface Token {
+  /** At least 16 printable ASCII characters, without spaces. */
   token: string
   /** Name of the token in the audit log, such as the person who has it. @default `token 1`, by its position in the list */
   name?: string
@@ -12,6 +13,9 @@ export interface Token {
 
 /** Access control of the API. `false` allows everyone: use it on loopback only, or if the host authenticates requests itself. */
 export type Auth = false | { tokens: readonly Token[] }
+
+/** Minimum characters of a token. */
+const MIN_TOKEN = 16
 
 /** Returns a function that finds a token. It compares the digests of all tokens, so that valid and invalid tokens take the same time. */
 export function tokensOf(auth: Auth | undefined): (text: string) => Token | undefined {
@@ -31,6 +35,11 @@ export function tokensOf(auth: Auth | undefined): (text: string) => Token | unde
       refuseOption(`${path}.token`, 'must be a non-empty string')
     // RFC 6750 section 2.1: a client could never send other characters.
     if (!/^[!-~]+$/.test(token.token)) refuseOption(`${path}.token`, 'must be printable ASCII without spaces')
+    if (token.token.length < MIN_TOKEN)
+      refuseOption(
+        `${path}.token`,
+        `has fewer than ${MIN_TOKEN} characters, and could be guessed; generate one with: openssl rand -base64 32`,
+      )
     const scopes: unknown = token.scopes
     if (!Array.isArray(scopes) || !scopes.every((scope: unknown) => SCOPES.some((known) => known === scope)))
       refuseOption(`${path}.scopes`, `must be a list of ${SCOPES.join(', ')}`)

@@ -9,6 +9,8 @@ const check: Validator = new Validator('INVALID_MESSAGE')
 /** Reads and validates the content of a mail, which must be of exactly one kind. @throws ThreadpostError `INVALID_MESSAGE` */
 export function contentOf(mail: Record<string, unknown>): Content {
   const { template, mjml, html, text } = mail
+  if (mjml === undefined && mail['untrusted'] !== undefined)
+    check.fail('untrusted', 'can only be used with mjml')
   const isLiteral = html !== undefined || text !== undefined
   const kinds = Number(template !== undefined) + Number(mjml !== undefined) + Number(isLiteral)
   if (kinds === 0) check.fail('template', 'the mail has no content; set template, mjml, html or text')
@@ -29,7 +31,14 @@ export function contentOf(mail: Record<string, unknown>): Content {
   const data = toJsonText(mail['data'], 'data', check)
   if (mjml !== undefined) {
     if (mail['locale'] !== undefined) check.fail('locale', 'can only be used with template')
-    return { kind: 'mjml', source: forbidNul(check.string(mjml, 'mjml'), 'mjml', check), data }
+    const content: Content = {
+      kind: 'mjml',
+      source: forbidNul(check.string(mjml, 'mjml'), 'mjml', check),
+      data,
+    }
+    if (mail['untrusted'] !== undefined && check.boolean(mail['untrusted'], 'untrusted'))
+      content.untrusted = true
+    return content
   }
   return templateContent(check.string(template, 'template', 200), data, mail['locale'])
 }

@@ -148,6 +148,7 @@ interface Templated<Name extends TemplateName> extends MailFields {
    */
   locale?: TemplateLocale
   mjml?: never
+  untrusted?: never
   html?: never
   text?: never
   raw?: never
@@ -165,6 +166,12 @@ export type TemplateMail<Name extends TemplateName = TemplateName> = Name extend
 export interface MjmlMail extends MailFields {
   /** An MJML source of your own, with placeholders like a template. @default none */
   mjml: string
+  /**
+   * Whether the source was written by somebody whom you don't trust with your templates: it then sees no `@app`, no helpers of the
+   * application, and no partials or includes. Over HTTP, it is always true for a token without the scope `templates`.
+   * @default false
+   */
+  untrusted?: boolean
   /** The data for the placeholders of `template` or `mjml`. @default none */
   data?: object
   template?: never
@@ -181,6 +188,7 @@ interface Literal extends MailFields {
   text?: string
   template?: never
   mjml?: never
+  untrusted?: never
   data?: never
   locale?: never
   raw?: never
@@ -211,6 +219,7 @@ export interface RawMail extends Omit<MailFields, 'envelope'> {
   data?: never
   locale?: never
   mjml?: never
+  untrusted?: never
   html?: never
   text?: never
 }

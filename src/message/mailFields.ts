@@ -10,6 +10,7 @@ export type MailFieldType =
   | 'address'
   | 'addresses'
   | 'attachments'
+  | 'boolean'
   | 'calendar'
   | 'envelope'
   | 'headers'
@@ -45,6 +46,11 @@ export const MAIL_FIELDS = {
     description: "Language tag: `fr-CA` selects the template's `fr-CA`, `fr` or default variant.",
   },
   mjml: { type: 'string', description: 'An MJML source, with placeholders like a template.' },
+  untrusted: {
+    type: 'boolean',
+    description:
+      'Whether `mjml` sees no `@app`, no helpers of the application, and no partials or includes. Always true for a token without the scope `templates`.',
+  },
   html: { type: 'string', description: 'HTML that is sent unchanged.' },
   text: { type: 'string', description: 'Plain text that is sent unchanged.' },
   raw: {

@@ -5,8 +5,10 @@ import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
+import { DEFAULT_URL_SCHEMES, refusedScheme } from '../protocol/urlSchemes.js'
 import { DEFAULT_STREAM, streamOf } from '../suppressions/suppression.js'
-import { missingPaths } from '../templates/missingData.js'
+import { dataProblems } from '../templates/missingData.js'
+import { type ReversePathLimit, refuseReversePath } from '../transports/reversePaths.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { attachmentsOf } from './attachments.js'
@@ -58,6 +60,8 @@ export interface KnownTransports {
   has(name: string): boolean
   /** Whether a transport can't send a finished message, or its failover can't. */
   withoutRaw(name: string): boolean
+  /** How a transport, or its failover, restricts the reverse-path. */
+  reversePathLimit(name: string): ReversePathLimit | undefined
 }
 
 /** Origin of a mail: the context of its request, and its identity if it was prepared. */
@@ -212,13 +216,15 @@ export function toJob(
   if (content.kind === 'template' && !elsewhere) {
     const known = manifestOf(content.name, validation.templates)
     refuseLocale(known, content.locale)
-    refuseMissing(known, (mail['data'] ?? {}) as JsonObject)
+    refuseData(known, (mail['data'] ?? {}) as JsonObject)
   }
   if (raw !== undefined) {
     if (raw.subject !== undefined) job.subject = raw.subject
     if (validation.transports.withoutRaw(job.transport)) refuseRawOver(job.transport)
     return job
   }
+  if (isPlainObject(mail['envelope']) && mail['envelope']['from'] !== undefined)
+    refuseReversePath(job, validation.transports.reversePathLimit(job.transport))
   const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
   if (subject !== undefined) job.subject = subject
   return job
@@ -247,10 +253,14 @@ function refuseLocale({ name, locales, defaultMissing }: TemplateManifest, local
   )
 }
 
-/** @throws ThreadpostError `MISSING_DATA` with every path that the template needs and the data lacks */
-function refuseMissing(manifest: TemplateManifest, data: JsonObject): void {
-  const paths = missingPaths(manifest.needs, data)
-  if (paths.length === 0) return
+/** @throws ThreadpostError `MISSING_DATA` with every path that the data lacks; `INVALID_MESSAGE` for a URL with a refused scheme */
+function refuseData(manifest: TemplateManifest, data: JsonObject): void {
+  const { urlSchemes = DEFAULT_URL_SCHEMES } = manifest
+  const { missing: paths, refused } = dataProblems(manifest.needs, data, urlSchemes)
+  if (paths.length === 0) {
+    if (refused !== undefined) check.fail(`data.${refused.path}`, refusedScheme(refused.scheme, urlSchemes))
+    return
+  }
   throw new ThreadpostError(
     'MISSING_DATA',
     `data: the template '${manifest.name}' needs data that is missing: ${paths.join(', ')}`,

@@ -21,6 +21,7 @@ const RECIPIENTS_PER_WORD = 16
 export interface Pulse {
   readonly beats: number
   step(): void
+  compile(change: 1 | -1): void
 }
 
 /**
@@ -73,6 +74,11 @@ export class PhaseBoard {
     const at = slot * this.#stride
     if (Atomics.load(this.#words, at + GENERATION) === generation)
       Atomics.store(this.#words, at + THREAD, thread)
+  }
+
+  /** Records that a step of compiling a template begins (1) or ends (-1). */
+  compiling(change: 1 | -1): void {
+    this.#pulse?.compile(change)
   }
 
   /** Records the phase that the delivery enters. */

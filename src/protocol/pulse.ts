@@ -4,7 +4,8 @@ const STEPS = 1
 const LOADING = 2
 const ACTOR_SLOT = 3
 const ACTOR_GENERATION = 4
-const WORDS = 5
+const COMPILING = 5
+const WORDS = 6
 
 /** A delivery on the phase board. */
 export interface BoardSlot {
@@ -19,6 +20,7 @@ export interface BoardSlot {
  * - `beats`: a timer of the thread increments it, so it stops while the event loop is blocked.
  * - `steps`: the number of phase changes. A turn of the event loop that renders many messages is long, but makes progress.
  * - `loading`: above 0 while modules are loaded, which may block a thread for a long time on a busy machine.
+ * - `compiling`: above 0 while a step of compiling a template runs, which has a limit of its own.
  * - `actor`: the delivery whose code ran last. Only an isolated thread tracks it: see `workers/lineage.ts`.
  *
  * Invariant: the main thread writes only before it opens the channel for a new thread.
@@ -63,6 +65,14 @@ export class PulseBoard {
 
   loading(place: number): boolean {
     return Atomics.load(this.#words, place * WORDS + LOADING) > 0
+  }
+
+  compile(place: number, change: 1 | -1): void {
+    Atomics.add(this.#words, place * WORDS + COMPILING, change)
+  }
+
+  compiling(place: number): boolean {
+    return Atomics.load(this.#words, place * WORDS + COMPILING) > 0
   }
 
   /** Records the delivery whose code runs now; undefined: none. */

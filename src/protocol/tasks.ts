@@ -24,7 +24,8 @@ export type JsonText = string & { readonly [isJsonText]: true }
 /** The content of a message: a template of the folder, ad-hoc MJML, or literal parts. */
 export type Content =
   | { kind: 'template'; name: string; locale?: string; data: JsonText }
-  | { kind: 'mjml'; source: string; data: JsonText }
+  /** `untrusted`: it sees nothing of the application. */
+  | { kind: 'mjml'; source: string; data: JsonText; untrusted?: true }
   | { kind: 'literal'; html?: string; text?: string }
   /** A finished message (RFC 5322). Each character is an octet, so that the text survives JSON. */
   | { kind: 'raw'; octets: string }
@@ -187,6 +188,8 @@ export interface ThreadSetup {
   loadTimeout: number
   /** Milliseconds that one attempt may take in all. */
   attemptTimeout: number
+  /** Milliseconds that compiling a template may take before it is rendered per message. */
+  compileLimit: number
   /** The amount by which a thread's priority is lower than that of the process: 0 to 19. */
   niceness: number
   /** SMTP connections that a thread keeps open. */

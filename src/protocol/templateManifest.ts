@@ -39,6 +39,8 @@ export type Need =
   /** Applies to every item of a list or object; `optional` if the template has an `else` for a missing one. */
   | { need: 'each'; path: DataPath; optional: boolean; items: Need[]; otherwise: Need[] }
   | { need: 'with'; path: DataPath; optional: boolean; inner: Need[]; otherwise: Need[] }
+  /** The value decides the scheme of a URL. */
+  | { need: 'url'; path: DataPath }
 
 /** The shape of the data, inferred from its use: fields of an object, items of a list, or a plain value. */
 export interface DataShape {
@@ -83,6 +85,8 @@ export interface TemplateManifest {
   /** The file of a React component, whose props are the data. */
   component?: string
   policy?: TemplatePolicy
+  /** Schemes that bound URLs may have. @default http, https, mailto and tel */
+  urlSchemes?: readonly string[]
   /** Sample data for previews, if its sample file has any. */
   sample?: JsonObject
   /** Hash of its sources and of the shared parts next to it: the same on every machine that has the same files. */
@@ -110,4 +114,6 @@ export interface TemplateSetup {
   setup?: string
   /** File URL of the module with the application's helpers. */
   helpers?: string
+  /** Schemes that bound URLs may have, in lower case. */
+  urlSchemes?: readonly string[]
 }

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../protocol/tasks.js'
 import type { DataPath, Need } from '../protocol/templateManifest.js'
+import { isAllowedScheme, schemeOf } from '../protocol/urlSchemes.js'
 
 /** A context on the path from the root: its value, and its path in the context around it. */
 interface Frame {
@@ -14,23 +15,37 @@ const MAX_PATHS = 50
 const OBJECT_TEXT = '[object Object]'
 const ROOT: DataPath = { scope: 0, parts: [] }
 
-/**
- * Returns the paths that a template needs and the data lacks. Only absent values count as missing: `''`, `0`, `false`
- * and `null` are data.
- */
-export function missingPaths(needs: readonly Need[], data: JsonObject): string[] {
-  const walk = new Walk(data)
+/** Problems that the data of a mail has for a template. */
+export interface DataProblems {
+  /** Paths that the template needs and the data lacks. */
+  missing: string[]
+  /** The first URL whose scheme is not allowed. */
+  refused?: { path: string; scheme: string }
+}
+
+/** Checks data against the needs of a template. Only absent values count as missing: `''`, `0`, `false` and `null` are data. */
+export function dataProblems(
+  needs: readonly Need[],
+  data: JsonObject,
+  urlSchemes: readonly string[],
+): DataProblems {
+  const walk = new Walk(data, urlSchemes)
   walk.follow(needs)
-  return walk.missing === undefined ? [] : [...walk.missing].slice(0, MAX_PATHS)
+  const missing = walk.missing === undefined ? [] : [...walk.missing].slice(0, MAX_PATHS)
+  return walk.refused === undefined ? { missing } : { missing, refused: walk.refused }
 }
 
 /** Follows the needs through the data. Most messages lack nothing, so paths are built only for missing values. */
 class Walk {
   missing: Set<string> | undefined
+  refused: DataProblems['refused']
   /** The contexts from the root to the current one. */
   readonly #frames: Frame[]
 
-  constructor(data: JsonObject) {
+  constructor(
+    data: JsonObject,
+    private readonly urlSchemes: readonly string[],
+  ) {
     this.#frames = [{ value: data, at: ROOT }]
   }
 
@@ -41,6 +56,9 @@ class Walk {
       switch (need.need) {
         case 'value':
           if (value === undefined) this.#miss(need.path)
+          break
+        case 'url':
+          if (typeof value === 'string') this.#checkScheme(value, need.path)
           break
         case 'if':
           this.follow(isEmptyValue(value) ? need.otherwise : need.then)
@@ -83,6 +101,12 @@ class Walk {
     let value = this.#frames[scope]?.value
     for (const part of parts) value = fieldOf(value, part)
     return value
+  }
+
+  #checkScheme(url: string, at: DataPath): void {
+    const scheme = schemeOf(url)
+    if (scheme !== undefined && !isAllowedScheme(scheme, this.urlSchemes))
+      this.refused ??= { path: this.#pathOf(at), scheme }
   }
 
   #miss(at: DataPath): void {

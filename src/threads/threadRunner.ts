@@ -35,6 +35,8 @@ export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   concurrency: number
   /** Milliseconds that one delivery may render. */
   renderLimit: number
+  /** Milliseconds that compiling a template may take. */
+  compileLimit: number
   /** Milliseconds that one attempt may take in all. */
   attemptLimit: number
 }
@@ -75,7 +77,8 @@ export class ThreadRunner implements Runner {
       pulses: setup.pulses,
       threads,
       render: options.renderLimit,
-      task: options.attemptLimit + options.renderLimit + OVERDUE,
+      compile: options.compileLimit,
+      task: options.attemptLimit + options.renderLimit + options.compileLimit + OVERDUE,
       start: START_LIMIT,
       threadsToWatch: () => this.#pools.watched(),
       terminate: (thread) => this.#pools.terminate(thread),

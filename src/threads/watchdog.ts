@@ -21,6 +21,8 @@ export interface Termination {
 export interface WatchdogOptions {
   /** Milliseconds that a delivery may be in phase `rendering`. */
   render: number
+  /** Milliseconds that compiling a template may take. Only one step of it, which can't be interrupted, may take longer. */
+  compile: number
   /** Milliseconds that a task may take in all: a thread that exceeds it is stuck. */
   task: number
   /** Milliseconds that a thread may take to start, or to load modules. */
@@ -136,7 +138,7 @@ export class Watchdog {
     const seen = this.#seen
     this.#seen = new Map()
     for (const watched of threads) this.#seen.set(watched.thread, this.#progress(watched, seen))
-    this.#checkSlots()
+    this.#checkSlots(new Map(threads.map(({ thread, place }) => [thread, place])))
     for (const watched of threads) this.#checkThread(watched)
   }
 
@@ -147,7 +149,14 @@ export class Watchdog {
     return { first: before?.first ?? this.#clock, progress, since: this.#clock }
   }
 
-  #checkSlots(): void {
+  /** The limit for one step of rendering in a thread. */
+  #stepLimit(place: number | undefined): number {
+    const { render, compile } = this.#limits
+    const isCompiling = place !== undefined && this.#pulses.compiling(place)
+    return isCompiling ? Math.max(render, compile) + OWN_WORK : render
+  }
+
+  #checkSlots(places: ReadonlyMap<number, number>): void {
     for (const [slot, since] of this.#since.entries()) {
       // A slot that was never used is a hole in the array.
       if (!since) continue
@@ -156,11 +165,12 @@ export class Watchdog {
       const progressedAt = this.#seen.get(thread)?.since ?? this.#clock
       const rendering = isRendering ? Math.max(progressedAt, this.#renderingSince[slot] || this.#clock) : 0
       this.#renderingSince[slot] = rendering
-      if (rendering > 0 && this.#clock - rendering > this.#limits.render)
+      const limit = this.#stepLimit(places.get(thread))
+      if (rendering > 0 && this.#clock - rendering > limit)
         this.#terminate(thread, {
           cause: 'rendering',
           slot,
-          reason: `a template rendered for more than ${this.#limits.render} ms`,
+          reason: `a template rendered for more than ${limit} ms`,
         })
       else if (this.#clock - since > this.#limits.task)
         this.#terminate(thread, { cause: 'overdue', slot, reason: 'an attempt exceeded its time limit' })
@@ -171,7 +181,7 @@ export class Watchdog {
     const seen = this.#seen.get(thread)
     if (seen === undefined) return
     const { render, start } = this.#limits
-    const limit = this.#pulses.loading(place) ? Math.max(start, render) : render + OWN_WORK
+    const limit = this.#pulses.loading(place) ? Math.max(start, render) : this.#stepLimit(place) + OWN_WORK
     if (this.#clock - seen.since > limit)
       this.#terminate(thread, {
         cause: 'stalled',

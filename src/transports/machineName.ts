@@ -1,5 +1,5 @@
 import os from 'node:os'
-import { domainToASCII } from 'node:url'
+import { toAsciiDomain } from '../protocol/addressForms.js'
 import type { Validator } from '../validation.js'
 import type { ResolvedTransport } from './transportOptions.js'
 
@@ -23,11 +23,10 @@ const LOCAL = new Set([
 export function resolveEhloName(check: Validator, value: unknown, path: string): string {
   const text = check.string(value, path, 255)
   if (LITERAL.test(text)) return text
-  // domainToASCII() drops line breaks and decodes percent signs, as in the host of a URL.
-  const name = /[\s%]/.test(text) ? '' : domainToASCII(text)
-  if (name === '' || !isName(name))
+  const name = toAsciiDomain(text)
+  if (name === undefined)
     check.fail(path, "is not a domain name such as 'mail.acme.example', or an address such as '[192.0.2.1]'")
-  return name
+  return name.toLowerCase()
 }
 
 /**
@@ -52,8 +51,7 @@ export function fullyQualified(hostname: string): string | undefined {
 
 function domainOf(address: string | undefined): string | undefined {
   if (address === undefined) return undefined
-  const domain = domainToASCII(address.slice(address.lastIndexOf('@') + 1))
-  return domain === '' ? undefined : domain
+  return toAsciiDomain(address.slice(address.lastIndexOf('@') + 1))?.toLowerCase()
 }
 
 function isName(name: string): boolean {

@@ -6,6 +6,7 @@ import { checkDkimRecord } from './dkimRecord.js'
 import { withEhloName } from './machineName.js'
 import { buildsMessages } from './providers.js'
 import { requirePublic } from './publicHosts.js'
+import { type ReversePathLimit, strictestLimit } from './reversePaths.js'
 import { checkTransportName } from './transportMap.js'
 import {
   checkFailover,
@@ -199,6 +200,12 @@ export class TransportManager implements ResolvedTransports {
       const config = this.#transports.get(each)?.config
       return config !== undefined && buildsMessages(config)
     })
+  }
+
+  /** How a transport, or its failover, restricts the reverse-path. */
+  reversePathLimit(name: string): ReversePathLimit | undefined {
+    const failover = this.#transports.get(name)?.state.failover ?? []
+    return strictestLimit([name, ...failover].map((each) => this.#transports.get(each)?.config?.kind))
   }
 
   /** Applies the changes of all transports, in place of earlier ones. */

@@ -37,13 +37,29 @@ export function methodNotAllowed(methods: readonly string[]): RequestHandler {
   }
 }
 
-/** A permission of a token: `send` queues mail, `read` shows messages, `manage` cancels, retries and marks them. */
-export type Scope = 'send' | 'read' | 'manage'
+/**
+ * A permission of a token: `send` queues mail, `read` shows messages, `manage` cancels, retries and marks them. With `templates`, the
+ * MJML of a mail may use the application's globals, helpers, and files.
+ */
+export type Scope = 'send' | 'read' | 'manage' | 'templates'
 
-export const SCOPES = ['send', 'read', 'manage'] as const satisfies readonly Scope[]
+export const SCOPES = ['send', 'read', 'manage', 'templates'] as const satisfies readonly Scope[]
 
 /** Creates a handler that rejects requests without the scope. */
 export type Allow = (scope: Scope) => RequestHandler
+
+/**
+ * Creates a handler for lists of messages. If recipients are redacted, a search needs the scope `manage`, because it matches parts of
+ * the whole addresses, and so would spell them out.
+ */
+export function guardSearch(redacted: boolean, allow: Allow): RequestHandler {
+  const manage = allow('manage')
+  return (request, response, next) => {
+    const { q } = request.query
+    if (redacted && q !== undefined && q !== '') manage(request, response, next)
+    else next()
+  }
+}
 
 /**
  * Reads a JSON body and rejects any other. A form can't send JSON, and a script on a foreign page can't without a CORS preflight, so

@@ -6,6 +6,9 @@ export function exhaustive<T extends string>(members: Record<T, true>): [T, ...T
   return Object.keys(members) as [T, ...T[]]
 }
 
+/** Characters that an error quotes of a request. */
+const MAX_QUOTED = 100
+
 /**
  * Validates a value against a schema.
  * @throws ThreadpostError with the code, and the path of the first invalid field
@@ -19,11 +22,12 @@ export function checked<T extends z.ZodType>(
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const keys = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
-  const path = [...(issue?.path ?? []), ...keys].reduce<string>(
+  const whole = [...(issue?.path ?? []), ...keys].reduce<string>(
     (before, key) =>
       typeof key === 'number' ? `${before}[${key}]` : `${before && `${before}.`}${String(key)}`,
     '',
   )
+  const path = whole.length <= MAX_QUOTED ? whole : `${whole.slice(0, MAX_QUOTED - 1)}…`
   const problem = keys.length > 0 ? 'is unknown' : (issue?.message ?? 'is not valid')
   throw new ThreadpostError(code, path === '' ? problem : `${path}: ${problem}`, {
     ...(path === '' ? {} : { path }),

@@ -55,6 +55,31 @@ describe('threadpost check', () => {
 })
 
 describe('threadpost check', () => {
+  test('fails for files that can never be rendered, and says where parts of templates belong', async () => {
+    const folder = await folderOf({
+      'whole.mjml': once,
+      'laid.mjml': '{{#extend "frame"}}{{#content "body"}}<mj-text>x</mj-text>{{/content}}{{/extend}}',
+      'layouts/frame.mjml': mail('x</mj-text>{{#block "body"}}{{/block}}<mj-text>'),
+      'chosen.mjml': '{{> (lookup . "part")}}',
+      'partials/header.mjml': '<mj-section></mj-section>',
+      'fragment.mjml': '<mj-section><mj-column><mj-text>x</mj-text></mj-column></mj-section>',
+      'wrapped.mjml': '<!-- <mjml> -->{{#if a}}<mj-text>x</mj-text>{{/if}}',
+      'empty.mjml': ' \n',
+      'empty-text.txt': '\n',
+      'comment.mjml': '{{! nothing yet }}',
+      'bodiless.mjml': '<mjml><mj-head><mj-title>x</mj-title></mj-head></mjml>',
+      'words.mjml': 'Hello',
+    })
+    const { stdout, code } = await threadpost('check', '--templates', folder)
+    expect(code).toBe(1)
+    for (const name of ['fragment', 'wrapped', 'bodiless', 'comment', 'words'])
+      expect(stdout).toMatch(new RegExp(`${name}\\.mjml:1:1: .*partials/`))
+    for (const name of ['empty.mjml', 'empty-text.txt'])
+      expect(stdout).toContain(`${name}:1:1: the file is empty`)
+    for (const name of ['whole', 'laid', 'chosen', 'header'])
+      expect(stdout).not.toMatch(new RegExp(`${name}\\.mjml:1:1: .*partials/`))
+  })
+
   test('reports every error of a file with line and column', async () => {
     const head = '<mjml><mj-body><mj-section><mj-column>\n'
     const tail = '\n</mj-column></mj-section></mj-body></mjml>'

@@ -54,14 +54,14 @@ describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
 
   test('shows a reader no button that the reader may not press, and keeps a deep link through the login', async () => {
     const tokens = [
-      { token: 'reader-token', scopes: ['read'] as const },
-      { token: 'manager-token', name: 'Grace', scopes: ['read', 'manage'] as const },
+      { token: 'reader-token-1234', scopes: ['read'] as const },
+      { token: 'manager-token-123', name: 'Grace', scopes: ['read', 'manage'] as const },
     ]
     const { mailer, base } = await api({ auth: { tokens } })
     const url = `${base}/`
     const { id } = await mailer.sendAndWait(mail)
     const page = await open(`${url}#/messages/${id}`)
-    await page.getByLabel('Token').fill('reader-token')
+    await page.getByLabel('Token').fill('reader-token-1234')
     await page.getByRole('button', { name: 'Log in' }).click()
     await page.locator('.explained').waitFor()
     expect(page.url()).toContain(id)
@@ -76,7 +76,7 @@ describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
 
     const response = await fetch(`${url}dashboard/pause`, {
       method: 'POST',
-      headers: { authorization: 'Bearer manager-token', 'content-type': 'application/json' },
+      headers: { authorization: 'Bearer manager-token-123', 'content-type': 'application/json' },
       body: JSON.stringify({ transport: 'default' }),
     })
     expect(response.status).toBe(204)

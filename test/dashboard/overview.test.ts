@@ -32,9 +32,9 @@ describeWith(['chromium'], 'the dashboard’s overview in a browser', (tools) =>
   })
 
   test('lets a user log in with a token, pause sending, and log out', async () => {
-    const { mailer, url } = await startDashboard({}, 'a-long-secret')
+    const { mailer, url } = await startDashboard({}, 'a-long-random-secret')
     const page = await open(`${url}preview`)
-    await page.getByLabel('Token').fill('a-long-secret')
+    await page.getByLabel('Token').fill('a-long-random-secret')
     await page.getByRole('button', { name: 'Log in' }).click()
     await page.getByRole('link', { name: 'welcome' }).waitFor()
     await page.getByRole('link', { name: 'Overview' }).click()

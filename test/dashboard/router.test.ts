@@ -7,8 +7,8 @@ import { api, callAt, json, listen, MAIL } from '../support/api.js'
 import { folderOf } from '../support/folder.js'
 
 const TOKENS = [
-  { token: 'reader', scopes: ['read'] as const },
-  { token: 'manager', scopes: ['read', 'manage', 'send'] as const },
+  { token: 'reader-token-1234', scopes: ['read'] as const },
+  { token: 'manager-token-123', scopes: ['read', 'manage', 'send'] as const },
 ]
 const as = (token: string) => ({ authorization: `Bearer ${token}` })
 /** The machine may have other things to do. */
@@ -43,10 +43,15 @@ describe('the pages', () => {
     ).toContain('login')
     expect((await callAt(`${base}/dashboard/messages`)).status).toBe(401)
     expect((await callAt(`${base}/dashboard/events`)).status).toBe(401)
-    expect((await callAt(`${base}/dashboard/messages`, { headers: as('reader') })).status).toBe(200)
+    expect((await callAt(`${base}/dashboard/messages`, { headers: as('reader-token-1234') })).status).toBe(
+      200,
+    )
     for (const place of ['pause', 'resume', 'verify', 'bulk', 'templates/x/test'])
-      expect((await callAt(`${base}/dashboard/${place}`, json({}, as('reader')))).status, place).toBe(403)
-    expect((await callAt(`${base}/dashboard/pause`, json({}, as('manager')))).status).toBe(204)
+      expect(
+        (await callAt(`${base}/dashboard/${place}`, json({}, as('reader-token-1234')))).status,
+        place,
+      ).toBe(403)
+    expect((await callAt(`${base}/dashboard/pause`, json({}, as('manager-token-123')))).status).toBe(204)
   })
 })
 
@@ -63,13 +68,14 @@ describe('messages', () => {
       const { id } = await mailer.sendAndWait({ ...MAIL, to: 'ada@example.com', html: '<p>Hi</p>' })
       for (const part of ['contents', 'html', 'mail.eml']) {
         const at = `${base}/dashboard/messages/${id}/${part}`
-        const answer = await callAt(at, { headers: as('reader') })
+        const answer = await callAt(at, { headers: as('reader-token-1234') })
         expect([part, answer.status]).toEqual([part, status])
         if (status === 403) expect(JSON.stringify(answer.body)).not.toContain('ada@')
-        expect((await callAt(at, { headers: as('manager') })).status).toBe(200)
+        expect((await callAt(at, { headers: as('manager-token-123') })).status).toBe(200)
       }
       expect(
-        (await callAt(`${base}/dashboard/messages/none/contents`, { headers: as('reader') })).status,
+        (await callAt(`${base}/dashboard/messages/none/contents`, { headers: as('reader-token-1234') }))
+          .status,
       ).toBe(404)
     }
   })
@@ -79,8 +85,8 @@ describe('messages', () => {
     expect(mailer.redact).toEqual({ recipients: false })
     const { id } = await mailer.sendAndWait({ ...MAIL, to: 'a…@example.com' })
     const at = `${base}/dashboard/messages/${id}`
-    expect((await callAt(at, { headers: as('reader') })).body.shortened).toBe(false)
-    expect((await callAt(`${at}/contents`, { headers: as('reader') })).status).toBe(200)
+    expect((await callAt(at, { headers: as('reader-token-1234') })).body.shortened).toBe(false)
+    expect((await callAt(`${at}/contents`, { headers: as('reader-token-1234') })).status).toBe(200)
   })
 
   test('are listed without their content, found, and changed in bulk, step by step', async () => {
@@ -185,7 +191,7 @@ describe('images in a message', () => {
     const other = await mailer.sendAndWait({ ...MAIL, html, attachments })
     const at = `${base}/dashboard/messages/${first.id}/html`
     expect((await callAt(at)).status).toBe(401)
-    const document = await callAt(at, { headers: as('reader') })
+    const document = await callAt(at, { headers: as('reader-token-1234') })
     expect(document.body).toContain('src="cid:b"')
     expect(document.headers.get('content-security-policy')).toContain("img-src 'self' data:;")
     const address = new URL(addressIn(document.body), at).href
@@ -207,9 +213,9 @@ describe('images in a message', () => {
       expect((await callAt(forged)).status, forged).toBe(401)
     // With a token it needs no signature, and is still an image or nothing.
     const whole = address.replace(/[^/]*$/, 'x')
-    expect((await callAt(whole, { headers: as('reader') })).status).toBe(200)
+    expect((await callAt(whole, { headers: as('reader-token-1234') })).status).toBe(200)
     const page = whole.replace('images/0', 'images/1')
-    expect((await callAt(page, { headers: as('reader') })).status).toBe(404)
+    expect((await callAt(page, { headers: as('reader-token-1234') })).status).toBe(404)
   })
 
   test('can be loaded from another process with the same tokens', async () => {
@@ -220,7 +226,7 @@ describe('images in a message', () => {
       express().use('/v1/mail', mailRouter(mailer, { auth: { tokens: [...TOKENS].reverse() } })),
     )
     const at = `/dashboard/messages/${id}/html`
-    const document = await callAt(base + at, { headers: as('reader') })
+    const document = await callAt(base + at, { headers: as('reader-token-1234') })
     expect((await callAt(new URL(addressIn(document.body), `${sibling}/v1/mail${at}`).href)).status).toBe(200)
   })
 

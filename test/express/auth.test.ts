@@ -5,9 +5,9 @@ import { type Api, api, json, MAIL } from '../support/api.js'
 
 const auth: Auth = {
   tokens: [
-    { token: 'sender-token', scopes: ['send'] },
-    { token: 'reader-token', scopes: ['read'] },
-    { token: 'manager-token', scopes: ['send', 'read', 'manage'] },
+    { token: 'sender-token-1234', scopes: ['send'] },
+    { token: 'reader-token-1234', scopes: ['read'] },
+    { token: 'manager-token-123', scopes: ['send', 'read', 'manage'] },
   ],
 }
 
@@ -19,7 +19,7 @@ async function cookieOf({ call }: Api, token: string): Promise<{ cookie: string;
 describe('a login', () => {
   test('sets a cookie that does not contain the token and is hidden from scripts and other sites', async () => {
     const app = await api({ auth })
-    const { whole, cookie } = await cookieOf(app, 'manager-token')
+    const { whole, cookie } = await cookieOf(app, 'manager-token-123')
     expect(whole).toContain('HttpOnly')
     expect(whole).toContain('SameSite=Strict')
     // Its path is the browser's own of this page, behind whatever prefix.
@@ -27,7 +27,10 @@ describe('a login', () => {
     expect(whole).not.toContain('Secure')
     expect(cookie).not.toContain('manager')
     expect(Buffer.from(cookie, 'base64').toString()).not.toContain('manager')
-    const https = await app.call('/login', json({ token: 'manager-token' }, { 'x-forwarded-proto': 'https' }))
+    const https = await app.call(
+      '/login',
+      json({ token: 'manager-token-123' }, { 'x-forwarded-proto': 'https' }),
+    )
     expect(https.headers.get('set-cookie')).toContain('Secure')
     expect((await app.call('/session', { headers: { cookie } })).body).toEqual({
       scopes: ['send', 'read', 'manage'],
@@ -38,7 +41,7 @@ describe('a login', () => {
 
   test('has the scopes of its token, and accepts changes from this site only', async () => {
     const app = await api({ auth })
-    const { cookie } = await cookieOf(app, 'reader-token')
+    const { cookie } = await cookieOf(app, 'reader-token-1234')
     expect((await app.call('/messages', { headers: { cookie } })).status).toBe(200)
     const origin = new URL(app.base).origin
     expect(await app.post(MAIL, { cookie, origin })).toMatchObject({
@@ -46,7 +49,7 @@ describe('a login', () => {
       body: { code: 'FORBIDDEN' },
     })
 
-    const { cookie: manager } = await cookieOf(app, 'manager-token')
+    const { cookie: manager } = await cookieOf(app, 'manager-token-123')
     for (const [headers, status] of [
       [{}, 403],
       [{ origin: 'null' }, 403],
@@ -67,7 +70,7 @@ describe('a login', () => {
 
   test('ends at logout', async () => {
     const app = await api({ auth })
-    const { cookie } = await cookieOf(app, 'manager-token')
+    const { cookie } = await cookieOf(app, 'manager-token-123')
     const foreign = { method: 'POST', headers: { cookie, origin: 'https://evil.example' } }
     expect((await app.call('/logout', foreign)).status).toBe(403)
     expect((await app.call('/messages', { headers: { cookie } })).status).toBe(200)
@@ -78,9 +81,9 @@ describe('a login', () => {
 
   test.each<[unknown, number, string]>([
     [{ token: 'wrong' }, 401, 'token'],
-    [{ token: 'sender-token' }, 403, ''],
-    [{ token: ['manager-token'] }, 400, 'token'],
-    [{ token: 'manager-token', next: '/' }, 400, 'next'],
+    [{ token: 'sender-token-1234' }, 403, ''],
+    [{ token: ['manager-token-123'] }, 400, 'token'],
+    [{ token: 'manager-token-123', next: '/' }, 400, 'next'],
     [{}, 400, 'token'],
     [[], 400, ''],
   ])('with %j sets no cookie', async (body, status, path) => {
@@ -92,10 +95,10 @@ describe('a login', () => {
 
   test('is refused from a form and from another site', async () => {
     const { call } = await api({ auth })
-    const form = { method: 'POST', body: new URLSearchParams({ token: 'manager-token' }) }
+    const form = { method: 'POST', body: new URLSearchParams({ token: 'manager-token-123' }) }
     expect((await call('/login', form)).status).toBe(415)
     expect((await call('/login', json({ token: 'x'.repeat(20_000) }))).status).toBe(413)
-    const foreign = json({ token: 'manager-token' }, { origin: 'https://evil.example' })
+    const foreign = json({ token: 'manager-token-123' }, { origin: 'https://evil.example' })
     expect((await call('/login', foreign)).status).toBe(403)
   })
 
@@ -123,11 +126,11 @@ describe('guessing a token', () => {
     }
     expect(statuses.slice(0, 20)).toEqual(Array(20).fill(401))
     expect(statuses.slice(20)).toEqual(Array(4).fill(429))
-    const last = await call('/login', json({ token: 'manager-token' }))
+    const last = await call('/login', json({ token: 'manager-token-123' }))
     expect([last.status, last.body.code]).toEqual([429, 'TOO_MANY_REQUESTS'])
     expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(0)
     // A right token would stand out among the guesses.
-    const headers = { authorization: 'Bearer manager-token' }
+    const headers = { authorization: 'Bearer manager-token-123' }
     expect((await call('/messages', { headers })).status).toBe(429)
     expect((await call('/session', { headers })).status).toBe(429)
   })
@@ -143,13 +146,15 @@ describe('guessing a token', () => {
 
   test('locks out no program that had presented its token before', async () => {
     const { call } = await api({ auth })
-    const known = { headers: { authorization: 'Bearer manager-token' } }
+    const known = { headers: { authorization: 'Bearer manager-token-123' } }
     expect((await call('/messages', known)).status).toBe(200)
     for (let count = 0; count < 25; count++)
       await call('/messages', { headers: { authorization: `Bearer guess-${count}` } })
     expect((await call('/messages', known)).status).toBe(200)
     // Another right token is a guess of its own.
-    expect((await call('/messages', { headers: { authorization: 'Bearer reader-token' } })).status).toBe(429)
+    expect((await call('/messages', { headers: { authorization: 'Bearer reader-token-1234' } })).status).toBe(
+      429,
+    )
   })
 
   test('from many addresses uses bounded memory', () => {

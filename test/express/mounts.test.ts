@@ -11,8 +11,8 @@ import { itWith } from '../support/tools.js'
 
 const express4 = createRequire(import.meta.url)('express-4') as typeof express5
 
-const auth = { tokens: [{ token: 'a-secret', scopes: ['send', 'read', 'manage'] as const }] }
-const bearer = { authorization: 'Bearer a-secret' }
+const auth = { tokens: [{ token: 'a-secret-of-16-letters', scopes: ['send', 'read', 'manage'] as const }] }
+const bearer = { authorization: 'Bearer a-secret-of-16-letters' }
 const asBrowser = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
 /** Passes on what is under a prefix, without it, as a proxy does that knows the app by another name. */
@@ -103,7 +103,7 @@ describe.each(Object.keys(versions) as (keyof typeof versions)[])('in %s', (vers
     expect(await assetsOf(base, asBrowser)).toBe(`${base}/login?next=`)
     expect(await assetsOf(`${base}/preview`, asBrowser)).toBe(`${base}/login?next=preview`)
     const origin = { 'sec-fetch-site': 'same-origin' }
-    const { headers } = await callAt(`${base}/login`, json({ token: 'a-secret' }, origin))
+    const { headers } = await callAt(`${base}/login`, json({ token: 'a-secret-of-16-letters' }, origin))
     const cookie = headers.get('set-cookie')?.split(';')[0] ?? ''
     expect(await assetsOf(base, { ...asBrowser, cookie })).toBe(`${base}/`)
     expect((await callAt(`${base}/messages`, json(MAIL, { cookie, ...origin }))).status).toBe(202)
@@ -126,7 +126,7 @@ itWith(
     await page.getByLabel('Token').fill('wrong')
     await page.getByRole('button', { name: 'Log in' }).click()
     expect(await page.getByRole('alert').textContent()).toContain('unknown')
-    await page.getByLabel('Token').fill('a-secret')
+    await page.getByLabel('Token').fill('a-secret-of-16-letters')
     await page.getByRole('button', { name: 'Log in' }).click()
     await page.waitForURL(`${base}/preview`)
 
@@ -136,7 +136,7 @@ itWith(
       httpOnly: true,
       sameSite: 'Strict',
     })
-    expect(cookie?.value).not.toContain('a-secret')
+    expect(cookie?.value).not.toContain('a-secret-of-16-letters')
     // With a session, a link to the login page leads straight to its target, and never to another site.
     for (const [next, to] of [
       ['preview', `${base}/preview`],

@@ -20,11 +20,11 @@ interface Document {
 
 const auth = {
   tokens: [
-    { token: 'all', scopes: ['send', 'read', 'manage'] as const },
-    { token: 'nothing', scopes: [] },
+    { token: 'token-with-all-scopes', scopes: ['send', 'read', 'manage'] as const },
+    { token: 'token-without-scopes', scopes: [] },
   ],
 }
-const bearer = { authorization: 'Bearer all' }
+const bearer = { authorization: 'Bearer token-with-all-scopes' }
 const templates = path.join(import.meta.dirname, '../../templates')
 
 const app = async () => {
@@ -209,12 +209,13 @@ test('every response matches the OpenAPI document', async () => {
   await ask('isAlive')
   await ask('isReady')
   await ask('readSession')
-  await ask('login', json({ token: 'all' }))
-  await ask('login', json({ token: 'nothing' }))
+  await ask('login', json({ token: 'token-with-all-scopes' }))
+  await ask('login', json({ token: 'token-without-scopes' }))
   await ask('login', json({ token: 'wrong' }))
   await ask('logout')
   for (const { operationId, 'x-scope': scope } of operations)
-    if (scope !== undefined) await ask(operationId, { headers: { authorization: 'Bearer nothing' } })
+    if (scope !== undefined)
+      await ask(operationId, { headers: { authorization: 'Bearer token-without-scopes' } })
   await ask('sendMessage', json({ ...MAIL, text: 'x'.repeat(6_000) }))
   await ask('sendMessage', { headers: { 'content-type': 'text/plain' }, body: 'x' })
   await ask('sendMessage', json({ ...MAIL, idempotencyKey: 'a', delay: 60_000 }))

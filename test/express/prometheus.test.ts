@@ -16,18 +16,20 @@ test('/metrics reports the outcomes of messages in the Prometheus format', async
   const { call, mailer, inbox } = await api({
     auth: {
       tokens: [
-        { token: 'r', scopes: ['read'] },
-        { token: 's', scopes: ['send'] },
+        { token: 'reader-token-1234', scopes: ['read'] },
+        { token: 'sender-token-1234', scopes: ['send'] },
       ],
     },
   })
   const scrape = async () => {
-    const answer = await call('/metrics', { headers: { authorization: 'Bearer r' } })
+    const answer = await call('/metrics', { headers: { authorization: 'Bearer reader-token-1234' } })
     expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
     return { text: answer.body as string, samples: samplesOf(answer.body) }
   }
   expect((await call('/metrics')).status).toBe(401)
-  expect((await call('/metrics', { headers: { authorization: 'Bearer s' } })).status).toBe(403)
+  expect((await call('/metrics', { headers: { authorization: 'Bearer sender-token-1234' } })).status).toBe(
+    403,
+  )
 
   await mailer.sendAndWait(MAIL)
   inbox.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user', times: 1 }])

@@ -268,27 +268,27 @@ describe('listing messages over HTTP', () => {
 describe('access to the API', () => {
   const auth: Auth = {
     tokens: [
-      { token: 'sender-token', scopes: ['send'] },
-      { token: 'reader-token', scopes: ['read'] },
+      { token: 'sender-token-1234', scopes: ['send'] },
+      { token: 'reader-token-1234', scopes: ['read'] },
     ],
   }
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
   test('each scope allows its own operations only', async () => {
     const { post, call } = await api({ auth })
-    expect((await post(MAIL, bearer('sender-token'))).status).toBe(202)
-    expect((await call('/messages', { headers: bearer('reader-token') })).status).toBe(200)
-    const wrong = await post(MAIL, bearer('reader-token'))
+    expect((await post(MAIL, bearer('sender-token-1234'))).status).toBe(202)
+    expect((await call('/messages', { headers: bearer('reader-token-1234') })).status).toBe(200)
+    const wrong = await post(MAIL, bearer('reader-token-1234'))
     expect([wrong.status, wrong.body.code]).toEqual([403, 'FORBIDDEN'])
     expect(wrong.headers.get('www-authenticate')).toContain('insufficient_scope')
-    expect((await call('/messages', { headers: bearer('sender-token') })).status).toBe(403)
+    expect((await call('/messages', { headers: bearer('sender-token-1234') })).status).toBe(403)
   })
 
   test.each<[string, Record<string, string>]>([
     ['no token', {}],
     ['another token', { authorization: 'Bearer sender-tokem' }],
     ['an empty token', { authorization: 'Bearer ' }],
-    ['another scheme', { authorization: 'Basic sender-token' }],
+    ['another scheme', { authorization: 'Basic sender-token-1234' }],
     ['part of a token', { authorization: 'Bearer sender' }],
   ])('%s gives 401 before the body is read', async (_what, headers) => {
     const { post, mailer } = await api({ auth })
@@ -312,7 +312,7 @@ describe('access to the API', () => {
     [{ auth: { tokens: [] } }, 'auth'],
     [{ auth: { tokens: [{ token: '', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'a b', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
-    [{ auth: { tokens: [{ token: 'x', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
+    [{ auth: { tokens: [{ token: 'sixteen-letters-', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
     [{ auth: false, bodyLimit: '1mb' }, 'bodyLimit'],
     [{ auth: false, batchLimit: 0 }, 'batchLimit'],
     [{ auth: false, bodylimit: 1 }, 'bodylimit'],

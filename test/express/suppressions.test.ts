@@ -3,12 +3,12 @@ import { api, json } from '../support/api.js'
 
 const auth = {
   tokens: [
-    { token: 'reader', scopes: ['read'] as const },
-    { token: 'manager', scopes: ['read', 'manage'] as const },
+    { token: 'reader-token-1234', scopes: ['read'] as const },
+    { token: 'manager-token-123', scopes: ['read', 'manage'] as const },
   ],
 }
-const reader = { authorization: 'Bearer reader' }
-const manager = { authorization: 'Bearer manager' }
+const reader = { authorization: 'Bearer reader-token-1234' }
+const manager = { authorization: 'Bearer manager-token-123' }
 
 test('the list of suppressed addresses is kept over HTTP', async () => {
   const { call, mailer } = await api({ auth })

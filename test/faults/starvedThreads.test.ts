@@ -51,6 +51,7 @@ it('A main thread that is blocked, or a machine that is suspended, is no reason 
   let looks = 0
   const ended = new Promise<number>((resolve) => {
     const watchdog = new Watchdog(board, pulses, {
+      compile: 1_000,
       render: 100,
       task: 60_000,
       start: 60_000,

@@ -1,16 +1,26 @@
 import { describe, expect, it } from 'vitest'
 import { ThreadpostError } from '../../src/errors.js'
+import { LoginRequest, RenderRequest } from '../../src/express/schemas/serviceSchema.js'
 import { matcherOf } from '../../src/inbox/mailSearch.js'
 import { linksOf, type ReceivedMail } from '../../src/inbox/receivedMail.js'
 import { shortenText } from '../../src/logging/redaction.js'
 import { parseMailboxList } from '../../src/message/addresses.js'
 import { headersOf, listUnsubscribeOf } from '../../src/message/headers.js'
 import { toJsonText } from '../../src/message/json.js'
+import { MAIL_FIELDS } from '../../src/message/mailFields.js'
+import { toJob } from '../../src/message/toJob.js'
 import { withoutGroups } from '../../src/nodemailer/addressGroups.js'
 import { Validator } from '../../src/validation.js'
 import { parseMime } from '../../src/web/parseMime.js'
+import { checked, ListParameters } from '../../src/web/requestSchema.js'
+import { PerMessageTemplate } from '../../workers/render/perMessageTemplate.js'
+import { compileWithoutMjml } from '../../workers/render/precompiled/compileTemplate.js'
+import { Template } from '../../workers/render/template.js'
+import { TemplateFailure } from '../../workers/render/template/sourceFile.js'
 import { ReplyReader } from '../../workers/transports/smtp/reply.js'
+import { rules } from '../support/messageRules.js'
 import { randomFrom } from '../support/random.js'
+import { compile, critical, helpers, sourceOf } from '../workers/render/support/both.js'
 
 /** Minutes for all targets together; `npm run test:fuzz -- --minutes N` sets it. */
 const MINUTES = Number(process.env['FUZZ_MINUTES'] ?? 1)
@@ -22,6 +32,8 @@ const NOISE = 60
 const MAX_FACTOR = 3
 /** Milliseconds of CPU that are a hang: everything here takes a small part of that. */
 const MAX_TIME = 5_000
+
+const MAIL_KEYS = Object.keys(MAIL_FIELDS)
 
 const check = new Validator('INVALID_MESSAGE')
 
@@ -168,13 +180,157 @@ const TARGETS: Target[] = [
     pieces: ['"', '\\', '@', 'a', '.', '<', '>', '[', ']', "'", ' ', '…', 'a@b'],
     run: shortenText,
   },
+  {
+    name: 'bodies over HTTP',
+    pieces: [
+      '"',
+      '\\',
+      '<',
+      '>',
+      '@',
+      ',',
+      '(',
+      ':',
+      ' ',
+      'a',
+      '.',
+      '{',
+      '[',
+      '\n',
+      '__proto__',
+      'ß',
+      '\u200b',
+      '=',
+      '1',
+    ],
+    run: acceptBodies,
+  },
+  {
+    name: 'templates',
+    pieces: [
+      ...[
+        '{{',
+        '}}',
+        '{{{',
+        '}}}',
+        '{{#if a}}',
+        '{{/if}}',
+        '{{else}}',
+        '{{#each list}}',
+        '{{/each}}',
+        '{{a}}',
+        '{{> a}}',
+      ],
+      ...[
+        '{{> b}}',
+        '{{!-- ',
+        '--}}',
+        '<mj-text>',
+        '</mj-text>',
+        '<',
+        '>',
+        '<a href="',
+        '"',
+        ' ',
+        '=',
+        '<!--',
+        '-->',
+        'x',
+        '\n',
+      ],
+      ...[
+        '{{#> b}}',
+        '{{/b}}',
+        '<mj-include path="a.mjml" />',
+        '<mj-title>',
+        '</mj-title>',
+        '{{(',
+        ')',
+        '|',
+        'as |x|',
+        '~',
+      ],
+    ],
+    run: bindTemplate,
+  },
+  {
+    name: 'the data of templates',
+    pieces: [
+      ' ',
+      '\n',
+      '\u00a0',
+      '<',
+      '&',
+      '"',
+      "'",
+      '=',
+      'a',
+      'https:',
+      ',',
+      '\ufdd1',
+      '&#x0',
+      '{{',
+      'é',
+      '\t',
+      '\r\n',
+      '0',
+    ],
+    run: (text) => {
+      const data = { a: text, list: [text, ...text.slice(0, 1_000).split('')] }
+      const parts = RECEIPT.render({ data, variables: { locale: 'en' } }, critical)
+      // A message that needs MJML is not measured: MJML doesn't run before the promise is awaited.
+      if (!(parts instanceof Promise)) return parts.html
+      parts.catch(() => undefined)
+      return ''
+    },
+  },
 ]
+
+/** Bodies of requests: hostile texts in every place of a mail. */
+function acceptBodies(text: string): void {
+  const object = { [text]: text, [`${text}a`]: { [text]: [text] } }
+  const bodies: unknown[] = [
+    ...MAIL_KEYS.map((key) => ({ to: 'ada@example.com', subject: 'x', text: 'x', [key]: text })),
+    ...MAIL_KEYS.map((key) => ({ to: 'ada@example.com', subject: 'x', text: 'x', [key]: [text, object] })),
+    ...MAIL_KEYS.map((key) => ({ to: 'ada@example.com', subject: 'x', text: 'x', [key]: object })),
+    { [text]: text },
+    {
+      to: `${text}@example.com`,
+      cc: `"${text}"@example.com`,
+      bcc: `a@${text}`,
+      template: 'welcome',
+      data: object,
+    },
+  ]
+  for (const body of bodies) orRefused(() => toJob(JSON.parse(JSON.stringify(body)), rules, 0))
+  for (const schema of [RenderRequest, LoginRequest, ListParameters])
+    for (const body of [object, { q: text, token: text, data: object, [text]: text }, text, [text]])
+      orRefused(() => checked(schema, body))
+  orRefused(() => JSON.parse(text))
+}
+
+function bindTemplate(text: string): void {
+  const source = sourceOf({ source: text, partials: { a: text, b: 'b' } })
+  const { trees } = compileWithoutMjml(source, critical)
+  new PerMessageTemplate(trees, helpers).bind(INPUT)
+}
+
+const INPUT = { data: { a: 'x', list: ['a', 'b'] }, variables: { locale: 'en' } }
+
+/** A template with expressions in every kind of place. Its messages need no MJML. */
+const RECEIPT = await compile({
+  source:
+    '<mjml lang="{{a}}"><mj-head><mj-title>{{a}}</mj-title></mj-head><mj-body><mj-section><mj-column><mj-text>x {{a}} <a href="https://x.example/{{a}}" title="{{a}}">{{a}}</a><pre>{{a}}</pre><img srcset="/a {{a}}">{{#each list}}{{this}}{{/each}} x</mj-text></mj-column></mj-section></mj-body></mjml>',
+  partials: {},
+}).then((compiled) => Template.of(compiled, helpers))
 
 function orRefused(work: () => unknown): void {
   try {
     work()
   } catch (error) {
-    if (!(error instanceof ThreadpostError)) throw error
+    const isRefusal =
+      error instanceof ThreadpostError || error instanceof TemplateFailure || error instanceof SyntaxError
+    if (!isRefusal) throw error
   }
 }
 

@@ -20,7 +20,7 @@ const width = (id: string) => `document.getElementById('${id}').naturalWidth`
 describeWith(['chromium'], 'the images of a mail in a browser', (tools) => {
   const open = useBrowser(tools.chromium)
 
-  test.each([undefined, 'a-long-secret'])(
+  test.each([undefined, 'a-long-random-secret'])(
     'are shown in the inbox and in the dashboard, with the token %s',
     async (token) => {
       const { mailer, url } = await startSite({ retain: { data: 'kept' } }, token)

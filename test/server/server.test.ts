@@ -184,8 +184,8 @@ describe('access to the main server', () => {
   })
 
   test('accepts the token as a bearer token for the API, and at the login for pages', async () => {
-    const { url } = await serve({ token: 'correct-horse' })
-    const bearer = { authorization: 'Bearer correct-horse' }
+    const { url } = await serve({ token: 'correct-horse-battery' })
+    const bearer = { authorization: 'Bearer correct-horse-battery' }
     const asBrowser = { accept: 'text/html,*/*;q=0.8' }
     const look = (path: string, headers: Record<string, string>) =>
       fetch(url + path, { headers, redirect: 'manual' })
@@ -213,7 +213,7 @@ describe('access to the main server', () => {
         body: JSON.stringify({ token }),
       })
     expect((await login('wrong-horse')).status).toBe(401)
-    const cookie = (await login('correct-horse')).headers.get('set-cookie')?.split(';')[0] ?? ''
+    const cookie = (await login('correct-horse-battery')).headers.get('set-cookie')?.split(';')[0] ?? ''
     for (const path of ['/', '/inbox/', '/inbox/api/messages', '/assets/start.js', '/mail/messages'])
       expect([path, (await look(path, { cookie })).status]).toEqual([path, 200])
 
@@ -221,7 +221,7 @@ describe('access to the main server', () => {
     const out = { method: 'POST', headers: { cookie: `other=1; ${cookie}`, origin: url } }
     const onward = await fetch(`${url}/mail/logout`, { ...out, redirect: 'manual' })
     expect([onward.status, onward.headers.get('location')]).toEqual([307, '../logout'])
-    const other = (await login('correct-horse')).headers.get('set-cookie')?.split(';')[0] ?? ''
+    const other = (await login('correct-horse-battery')).headers.get('set-cookie')?.split(';')[0] ?? ''
     const loggedOut = await fetch(`${url}/mail/logout`, { ...out, headers: { cookie: other, origin: url } })
     expect([loggedOut.status, loggedOut.url]).toEqual([204, `${url}/logout`])
     expect((await look('/inbox/', { cookie: other })).status).toBe(401)

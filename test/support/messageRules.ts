@@ -16,6 +16,7 @@ export const rules: ValidationContext = {
     open: false,
     has: (name) => ['default', 'bulk'].includes(name),
     withoutRaw: () => false,
+    reversePathLimit: () => undefined,
   },
   templates: new Map([
     ['welcome', { name: 'welcome', locales: [], languages: [], hasSubject: true, needs: [], shape: {} }],

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../src/protocol/tasks.js'
-import { missingPaths } from '../../src/templates/missingData.js'
+import { dataProblems } from '../../src/templates/missingData.js'
 import { collectNeeds } from '../../workers/render/manifest/needs.js'
 import { parseTemplate } from '../../workers/render/template/parseTemplate.js'
 import { sourceOf } from '../workers/render/support/both.js'
 
 function missing(source: string, data: JsonObject): string[] {
   const { trees } = parseTemplate(sourceOf({ source, partials: { p: '{{x}}{{title}}' } }))
-  return missingPaths(collectNeeds(trees.mjml), data)
+  return dataProblems(collectNeeds(trees.mjml), data, []).missing
 }
 
 test.each<[string, JsonObject, string[]]>([

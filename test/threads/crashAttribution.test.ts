@@ -28,6 +28,7 @@ function crashWith(options: Crash): { roles: CrashRole[]; hasCulprit: boolean } 
       return pulses.beats(PLACE)
     },
     step: () => undefined,
+    compile: () => undefined,
   }
   const board = new PhaseBoard(PhaseBoard.allocate(3, 1), 1, pulse)
   const attribution = new CrashAttribution(board, pulses)

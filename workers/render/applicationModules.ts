@@ -1,6 +1,8 @@
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
+import type { TemplateSetup } from '../../src/protocol/templateManifest.js'
+import { DEFAULT_URL_SCHEMES } from '../../src/protocol/urlSchemes.js'
 import { whileLoading } from '../heartbeat.js'
 import type { Helper } from './bind/helperCall.js'
 import { TemplateFailure } from './template/sourceFile.js'
@@ -95,8 +97,16 @@ export class ApplicationModules {
   #loaded: Promise<ReadonlyMap<string, Helper>> | undefined
   #close: (() => unknown) | undefined
 
-  constructor(modules: { setup?: string; helpers?: string }, globals: JsonObject, log: LogFunction) {
+  /** Schemes that bound URLs may have. */
+  readonly urlSchemes: readonly string[]
+
+  constructor(
+    modules: Pick<TemplateSetup, 'setup' | 'helpers' | 'urlSchemes'>,
+    globals: JsonObject,
+    log: LogFunction,
+  ) {
     this.#modules = modules
+    this.urlSchemes = modules.urlSchemes ?? DEFAULT_URL_SCHEMES
     this.#globals = globals
     this.#log = log
     this.app = structuredClone(globals)

@@ -1,6 +1,7 @@
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction, NO_MODULES } from './applicationModules.js'
+import type { Helpers } from './bind/helperCall.js'
 import type { RenderableTemplate } from './languages/language.js'
 import type { CriticalSection, LoadModule, Renderer, RenderRequest } from './renderer.js'
 import { BuiltTemplates } from './sources/builtTemplates.js'
@@ -16,6 +17,8 @@ import {
 import type { BoundParts } from './template.js'
 
 export interface RendererSetup {
+  /** Milliseconds that compiling a template may take before it is rendered per message. @default no limit */
+  compileLimit?: number
   templates?: TemplateSetup & {
     /** Check for changed files while running. @default true */
     reload?: boolean
@@ -25,14 +28,19 @@ export interface RendererSetup {
 }
 
 /** Creates the renderer of one thread. It renders templates of a folder (sources, or compiled ahead of time) and ad-hoc sources. */
-export function createRenderer({ templates, log = () => undefined }: RendererSetup): Renderer {
-  if (templates === undefined) return new ThreadRenderer(new NoTemplates(), {}, NO_MODULES)
+export function createRenderer({
+  templates,
+  log = () => undefined,
+  compileLimit = Infinity,
+}: RendererSetup): Renderer {
+  const bare = new NoTemplates(compileLimit, templates?.urlSchemes)
+  if (templates === undefined) return new ThreadRenderer(bare, {}, NO_MODULES, bare)
   const { dir, globals, reload = true, ...modules } = templates
   const application = new ApplicationModules(modules, globals, log)
   const source = BuiltTemplates.isIn(dir)
-    ? new BuiltTemplates(dir, application)
-    : new FolderTemplates(dir, reload, application)
-  return new ThreadRenderer(source, globals, application)
+    ? new BuiltTemplates(dir, application, compileLimit)
+    : new FolderTemplates(dir, reload, application, compileLimit, log)
+  return new ThreadRenderer(source, globals, application, bare, modules.urlSchemes)
 }
 
 class ThreadRenderer implements Renderer {
@@ -43,6 +51,9 @@ class ThreadRenderer implements Renderer {
     private readonly templates: TemplateSource,
     private readonly globals: JsonObject,
     private readonly application: ApplicationModules,
+    /** For MJML that must see nothing of the application. */
+    private readonly bare: NoTemplates,
+    private readonly urlSchemes?: readonly string[],
   ) {}
 
   async ready(): Promise<void> {
@@ -51,8 +62,12 @@ class ThreadRenderer implements Renderer {
     await this.application.helpers()
   }
 
-  catalogue(): Promise<TemplateListing> {
-    return this.templates.catalogue()
+  async catalogue(): Promise<TemplateListing> {
+    const { templates } = await this.templates.catalogue()
+    const { urlSchemes } = this
+    return {
+      templates: urlSchemes === undefined ? templates : templates.map((each) => ({ ...each, urlSchemes })),
+    }
   }
 
   async render(order: RenderRequest, critical: CriticalSection): Promise<RenderedParts> {
@@ -90,7 +105,8 @@ class ThreadRenderer implements Renderer {
       return { subject: '', preheader: '', html: content.html ?? '', text: content.text ?? '' }
     const render = (template: RenderableTemplate): BoundParts | Promise<BoundParts> => {
       const locale = content.kind === 'template' ? content.locale : undefined
-      const variables = { app: this.globals, context, locale: locale ?? 'en' }
+      const app = content.kind === 'mjml' && content.untrusted === true ? {} : this.globals
+      const variables = { app, context, locale: locale ?? 'en' }
       return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
     }
     const template = this.#templateOf(content, critical)
@@ -134,13 +150,22 @@ class ThreadRenderer implements Renderer {
   ): RenderableTemplate | Promise<RenderableTemplate> {
     return content.kind === 'template'
       ? this.templates.byName(content.name, content.locale, critical)
-      : this.templates.adHoc(content.source, critical)
+      : content.untrusted === true
+        ? this.bare.adHoc(content.source, critical)
+        : this.templates.adHoc(content.source, critical)
   }
 }
 
 /** The source of a mailer without a template folder: ad-hoc templates only. */
 class NoTemplates implements TemplateSource {
-  readonly #adHoc = new AdHocTemplates()
+  readonly #adHoc: AdHocTemplates
+
+  readonly #helpers: Helpers
+
+  constructor(compileLimit: number, urlSchemes?: readonly string[]) {
+    this.#adHoc = new AdHocTemplates(compileLimit)
+    this.#helpers = urlSchemes === undefined ? BUILT_IN_HELPERS : { ...BUILT_IN_HELPERS, urlSchemes }
+  }
 
   async catalogue(): Promise<TemplateListing> {
     return { templates: [] }
@@ -155,6 +180,6 @@ class NoTemplates implements TemplateSource {
   }
 
   async adHoc(source: string, critical: CriticalSection) {
-    return this.#adHoc.get(source, 0, partsWithoutFolder(BUILT_IN_HELPERS), BUILT_IN_HELPERS, critical)
+    return this.#adHoc.get(source, 0, partsWithoutFolder(BUILT_IN_HELPERS), this.#helpers, critical)
   }
 }

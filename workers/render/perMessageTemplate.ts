@@ -3,7 +3,7 @@ import { Binder, type OutputEncoder } from './bind/binder.js'
 import { BindingRun } from './bind/bindingRun.js'
 import type { Helpers } from './bind/helperCall.js'
 import type { Variables } from './bind/scope.js'
-import { escapeHtml, rejectMjml, rejectScriptUrl } from './bind/values.js'
+import { escapeHtml, rejectMjml, rejectScheme } from './bind/values.js'
 import { contentHash, LruCache } from './lruCache.js'
 import { loadMjml, type Mjml, type MjmlResult } from './mjml.js'
 import type { CriticalSection } from './renderer.js'
@@ -11,7 +11,8 @@ import type { TemplateTrees } from './template/parseTemplate.js'
 import { TemplateFailure } from './template/sourceFile.js'
 import { toOneLine } from './template/subjectAndPreheader.js'
 import { loadHtmlToText } from './text/htmlToText.js'
-import { layOutText, stripLayoutMarks } from './text/layout.js'
+import { layOutText } from './text/layout.js'
+import { stripLayoutMarks } from './text/layoutMarks.js'
 
 /** The data and variables of one message. */
 export interface BindInput {
@@ -19,11 +20,14 @@ export interface BindInput {
   variables: Variables
 }
 
-const MJML_ENCODER: OutputEncoder = {
-  escape: (text, node) => escapeHtml(node.loose ? rejectScriptUrl(text, node) : text),
-  raw: (html, node) => rejectMjml(node.loose ? rejectScriptUrl(html, node) : html, node.at),
-  block: (html) => html,
-  attribute: (value, node) => (node.checks.url ? rejectScriptUrl(value, node) : value),
+function mjmlEncoder({ urlSchemes }: Helpers): OutputEncoder {
+  return {
+    escape: (text, node) => escapeHtml(node.loose ? rejectScheme(text, node, urlSchemes) : text),
+    raw: (html, node) => rejectMjml(node.loose ? rejectScheme(html, node, urlSchemes) : html, node.at),
+    block: (html) => html,
+    attribute: (value, node, authored) =>
+      node.checks.url ? rejectScheme(value, node, urlSchemes, authored) : value,
+  }
 }
 
 /** Texts that MJML and its style inliner search for with regular expressions that scan ahead from each match. */
@@ -31,14 +35,17 @@ const SLOW_PATTERNS = /font-family:|\{\{/gi
 /** Matches times characters of the source. Beyond this cost, the search would block the thread for too long. */
 const MAX_SEARCH_COST = 20_000_000
 
-/** Like `MJML_ENCODER`, but writes those texts with character references. CSS has no references, so style sheets stay as they are. */
-const MJML_ENCODER_WITH_REFERENCES: OutputEncoder = {
-  ...MJML_ENCODER,
-  escape: (text, node) => withCharacterReferences(MJML_ENCODER.escape(text, node)),
-  raw: (html, node) => {
-    const checked = MJML_ENCODER.raw(html, node)
-    return /<style/i.test(checked) ? checked : withCharacterReferences(checked)
-  },
+/** Like `mjmlEncoder`, but writes those texts with character references. CSS has no references, so style sheets stay as they are. */
+function mjmlEncoderWithReferences(helpers: Helpers): OutputEncoder {
+  const encoder = mjmlEncoder(helpers)
+  return {
+    ...encoder,
+    escape: (text, node) => withCharacterReferences(encoder.escape(text, node)),
+    raw: (html, node) => {
+      const checked = encoder.raw(html, node)
+      return /<style/i.test(checked) ? checked : withCharacterReferences(checked)
+    },
+  }
 }
 
 function withCharacterReferences(html: string): string {
@@ -77,8 +84,9 @@ export class PerMessageTemplate {
     const partials = new Map(Object.entries(trees.partials))
     const plain = (nodes: TemplateTrees['text']) =>
       nodes === undefined ? undefined : new Binder(nodes, helpers, PLAIN_TEXT, partials)
-    this.#mjml = new Binder(trees.mjml, helpers, MJML_ENCODER, partials)
-    this.#bindWithReferences = () => new Binder(trees.mjml, helpers, MJML_ENCODER_WITH_REFERENCES, partials)
+    this.#mjml = new Binder(trees.mjml, helpers, mjmlEncoder(helpers), partials)
+    this.#bindWithReferences = () =>
+      new Binder(trees.mjml, helpers, mjmlEncoderWithReferences(helpers), partials)
     this.#subject = plain(trees.subject)
     this.#preheader = plain(trees.preheader)
     this.#text = plain(trees.text)

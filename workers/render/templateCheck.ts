@@ -9,8 +9,10 @@ import {
   parseTemplate,
   type TemplateTrees,
   type VariantSource,
+  walk,
 } from './template/parseTemplate.js'
-import { describePlace, TemplateFailure } from './template/sourceFile.js'
+import { describePlace, placeAt, TemplateFailure } from './template/sourceFile.js'
+import type { TemplateNode } from './template/tree.js'
 
 /** The sample data of a template, and what its expressions read besides. */
 export interface SampleInput {
@@ -38,7 +40,9 @@ export async function checkTemplate(
   const result: CheckResult = { errors: [], warnings: [] }
   const parsed = collect(failures, () => parseTemplate(source, MJML_ELEMENTS, failures))
   if (parsed !== undefined) {
-    const { problems, attributes } = checkTags(parsed.trees.mjml, parsed.files)
+    const { problems, attributes, components } = checkTags(parsed.trees.mjml, parsed.files)
+    if (failures.length === 0 && problems.length === 0)
+      problems.push(...incomplete(source, parsed.trees, components))
     problems.push(...(await unknownAttributes(attributes)))
     result.errors.push(...problems.sort(byPlace).map(describe))
     if (failures.length === 0 && problems.length === 0 && sample !== undefined && source.main !== undefined)
@@ -58,6 +62,34 @@ function collect<T>(failures: TemplateFailure[], work: () => T): T | undefined {
     failures.push(error)
     return undefined
   }
+}
+
+/** Returns the problem of a file that is no whole template: empty, a part of other templates, or without a body. */
+function incomplete(
+  source: VariantSource,
+  { mjml }: TemplateTrees,
+  components: ReadonlySet<string>,
+): Problem[] {
+  const file = source.main ?? source.text
+  if (file === undefined) return []
+  const problem = (message: string) => [{ at: placeAt(file, 1, 1), message }]
+  if (file.text.trim() === '') return problem('the file is empty. Delete it, or write a template into it')
+  if (source.main === undefined || usesComputedPartial(mjml)) return []
+  if (!components.has('mjml'))
+    return problem(
+      'this is no template, because it has no <mjml> element. Move a part of other templates to the folder partials/',
+    )
+  return components.has('mj-body')
+    ? []
+    : problem(
+        'the template has no <mj-body>, so it has no content. Move a part of other templates to the folder partials/',
+      )
+}
+
+/** Whether the data decides which components the template has. */
+function usesComputedPartial(nodes: readonly TemplateNode[]): boolean {
+  for (const node of walk(nodes)) if (node.kind === 'partial') return true
+  return false
 }
 
 /**

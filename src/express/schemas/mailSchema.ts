@@ -50,6 +50,7 @@ const TYPES: Record<MailFieldType, (field: MailField) => z.ZodType> = {
   address: () => Address,
   addresses: () => Addresses,
   attachments: () => z.array(Attachment),
+  boolean: () => z.boolean(),
   calendar: () =>
     z.strictObject({
       content: z.string().describe('An iCalendar object (RFC 5545).'),

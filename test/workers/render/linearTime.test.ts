@@ -19,7 +19,7 @@ const mail = (head: string, section: string, column: string): string =>
   `<mjml><mj-head>${head}</mj-head><mj-body><mj-section${section}><mj-column>${column}</mj-column></mj-section></mj-body></mjml>`
 const LINES = '<mj-title>{{v}}</mj-title><mj-preview>{{v}}</mj-preview>'
 const CONTENT =
-  '<mj-text>a {{v}} b <a title="{{v}}" href={{v}}>x</a> {{default v "x"}} {{#each map}}{{@key}}{{this}}{{/each}}</mj-text><mj-table><tr><td>{{v}}</td></tr></mj-table><mj-raw><!--[if mso]>{{v}}<![endif]--><!-- {{v}} --></mj-raw>'
+  '<mj-text>a {{v}} b <a title="{{v}}" href={{v}}>x</a> {{default v "x"}} {{#each map}}{{@key}}{{this}}{{/each}}</mj-text><mj-table><tr><td>{{v}}</td></tr></mj-table><mj-text><pre>{{v}} {{v}}</pre><ol start="{{v}}"><li>{{v}}</li></ol><img srcset="{{v}} 2x"><a href="{{v}}"><img></a><a href="{{v}}">{{v}}</a></mj-text><mj-raw><!--[if mso]>{{v}}<![endif]--><!-- {{v}} --></mj-raw>'
 
 /** Every kind of place for an expression, precompiled and per message. */
 const TEMPLATES: Record<string, { source: string; text?: string }> = {
@@ -31,7 +31,13 @@ const TEMPLATES: Record<string, { source: string; text?: string }> = {
       '<mj-button href="{{v}}" title="{{v}}" color="{{v}}" padding="{{v}}">{{v}}</mj-button><mj-image src="x" alt="{{v}}" />',
     ),
   },
-  'raw values': { source: mail('<mj-title>{{{v}}}</mj-title>', '', '<mj-text>a {{{v}}} b</mj-text>') },
+  'raw values': {
+    source: mail(
+      '<mj-title>{{{v}}}</mj-title>',
+      '',
+      '<mj-text>a {{{v}}} b<pre>{{{v}}}</pre><i style="color:red;{{{v}}}">x</i></mj-text>',
+    ),
+  },
   'a text part of its own': {
     source: mail(LINES, '', '<mj-text>x</mj-text>'),
     text: '{{v}} {{{v}}} {{#if v}} {{v}} {{/if}}',

@@ -32,6 +32,87 @@ describe('a template error', () => {
   })
 })
 
+describe('a template error in the author’s terms', () => {
+  test.each([
+    ...[
+      '{{#each x as |a}}{{/each}}',
+      '{{#if a}}x',
+      '{{/if}}',
+      '{{else}}',
+      '{{else if x}}',
+      '{{a b=}}',
+      '{{a (b}}',
+    ],
+    ...[
+      '{{a )}}',
+      '{{a |b|}}',
+      '{{> }}',
+      '{{}}',
+      '{{{a}}',
+      '{{a}}}',
+      '{{@}}',
+      '{{= a}}',
+      '{{#each}}',
+      '{{^}}',
+    ],
+    ...[
+      '{{{{raw}}}} x',
+      '{{a %}}',
+      '{{!-- x',
+      '{{#> p}}',
+      '{{#if a}}{{^}}{{^}}{{/if}}',
+      "{{a 'b}}",
+      '{{a.[b}}',
+    ],
+    ...[
+      '{{> (a}}',
+      '{{a as |b|}}',
+      '{{#a}}{{{{/a}}}}',
+      '{{a 1=2}}',
+      '{{a b=c=d}}',
+      '{{a true=1}}',
+      '{{a null=1}}',
+    ],
+    ...[
+      '{{a undefined=1}}',
+      '{{a "b"=1}}',
+      '{{a.b@c}}',
+      '{{a . b}}',
+      '{{#*inline}}',
+      '{{{{a}}}} b {{{{/c}}}}',
+    ],
+  ])('names no token of the parser: %s', async (source) => {
+    await write({ 'a.mjml': text(source) })
+    const { message } = await failure(render('a', { a: 1 }))
+    expect(message).toMatch(/^a\.mjml:\d+:\d+: /)
+    expect(message).not.toMatch(/[A-Z]{2,}(?:_[A-Z]+)*\b|got |Expecting/)
+  })
+
+  test('says which block is closed by another', async () => {
+    await write({ 'a.mjml': text('{{#if a}}x{{/each}}') })
+    expect((await failure(render('a', { a: 1 }))).message).toContain('{{#if}} is closed by {{/each}}')
+  })
+
+  test.each(['t', 'default', 'plural', 'formatDate', 'eq', 'not', 'lookup'])(
+    'says what to write for data that is named like the helper %s',
+    async (name) => {
+      await write({
+        'a.mjml': text(`{{${name}}}`),
+        'b.mjml': text(`{{#${name}}}x{{/${name}}}`),
+        'c.mjml': text(`{{this.${name}}} {{#each @root.list as |${name}|}}{{${name}}}{{/each}}`),
+      })
+      for (const template of ['a', 'b'])
+        expect((await failure(render(template, { [name]: 'x' }))).message).toContain(`{{this.${name}}}`)
+      expect((await render('c', { [name]: 'x', list: ['y'] })).text).toBe('x y\n')
+    },
+  )
+
+  test('does not concern a helper of the project', async () => {
+    await write({ 'helpers.js': 'export const t = () => "own"', 'a.mjml': text('{{t}}') })
+    expect((await render('a')).text).toBe('own\n')
+  })
+})
+
 describe('missing data', () => {
   test('is an error that lists every path', async () => {
     await write({ 'a.mjml': text('{{name}} {{user.city}} {{#each items}}{{price}}{{/each}}') })

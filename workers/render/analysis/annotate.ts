@@ -1,8 +1,10 @@
+import { schemeOf } from '../../../src/protocol/urlSchemes.js'
+import { BOUND_VALUE } from '../bind/values.js'
 import { templateError } from '../template/parse.js'
 import { walk } from '../template/parseTemplate.js'
 import { placeWithin, type SourceFile } from '../template/sourceFile.js'
-import type { AttributeNode, BlockNode, Place, TemplateNode, TextNode } from '../template/tree.js'
-import { DEPENDS_ON_CONTENT, isUrlAttribute, KNOWN_COMPONENTS, TRIMS_CONTENT } from './components.js'
+import type { AttributeNode, BlockNode, Place, TemplateNode, TextNode, UrlCheck } from '../template/tree.js'
+import { DEPENDS_ON_CONTENT, KNOWN_COMPONENTS, TRIMS_CONTENT, urlCheckOf } from './components.js'
 import {
   type BlockStructure,
   ContentEdge,
@@ -72,8 +74,10 @@ class Annotator {
         this.found.values.set(annotated, this.#position())
         if (annotated.kind === 'value') {
           this.#edge?.value(annotated)
-          if (this.#isInUrl()) annotated.loose = true
+          const check = this.#looseUrl()
+          if (check !== undefined) annotated.loose = check
         }
+        this.#structure.tokenizer.noteValue(BOUND_VALUE)
         return [annotated]
       }
       case 'anchor':
@@ -115,6 +119,7 @@ class Annotator {
     const annotated = { ...node, body, inverse }
     this.found.blocks.set(annotated, facts)
     this.#structure = afterBody
+    if (afterBody.tokenizer.value !== afterInverse.tokenizer.value) afterBody.tokenizer.value = BOUND_VALUE
     this.#structure.lowest = Math.min(outer, lowest)
     return annotated
   }
@@ -132,9 +137,12 @@ class Annotator {
     return mode === 'comment' || mode === 'verbatim' ? 'other' : 'tag'
   }
 
-  #isInUrl(): boolean {
-    const { mode, attribute } = this.#structure.tokenizer
-    return (mode === 'value' || mode === 'equals' || mode === 'unquoted') && isUrlAttribute(attribute)
+  /** Returns how a value here is checked as a part of a URL. Not at all, if the author wrote the scheme of the URL. */
+  #looseUrl(): UrlCheck | undefined {
+    const { mode, attribute, value } = this.#structure.tokenizer
+    if (mode !== 'value' && mode !== 'equals' && mode !== 'unquoted') return undefined
+    const check = urlCheckOf(attribute)
+    return check === 'one' && schemeOf(value) !== undefined ? undefined : check
   }
 
   #text(node: TextNode): (TemplateNode | Boundary)[] {
@@ -146,7 +154,9 @@ class Annotator {
     }
     let seen = 0
     const pass = (to: number): void => {
-      if (node.text.slice(seen, to).trim() !== '') this.#edge?.literal()
+      const passed = node.text.slice(seen, to)
+      if (passed.trim() === '') this.#edge?.space(passed)
+      else this.#edge?.literal()
       seen = to
     }
     for (const event of this.#structure.feed(node.text)) {
@@ -165,7 +175,7 @@ class Annotator {
 
   #follow(event: StructureEvent): void {
     if (event.kind === 'content start')
-      this.#edge = TRIMS_CONTENT.has(event.tag) ? new ContentEdge() : undefined
+      this.#edge = new ContentEdge(TRIMS_CONTENT.has(event.tag) ? 'space' : 'unusual')
     if (event.kind === 'content end') {
       this.#edge?.end()
       this.#edge = undefined
@@ -226,7 +236,8 @@ class Annotator {
     // With fixed text the content is never empty. Only the trimming of title and preview matters then.
     if (position.at === 'whole content' && position.component === 'mj-social-element' && literal) return nodes
     const checks: AttributeNode['checks'] = {}
-    if (position.at === 'attribute' && isUrlAttribute(position.attribute)) checks.url = true
+    const url = position.at === 'attribute' ? urlCheckOf(position.attribute) : undefined
+    if (url !== undefined) checks.url = url
     if (of === 'content') {
       checks.content = true
       for (const inner of walk(nodes))

@@ -1,3 +1,5 @@
+import type { UrlCheck } from '../template/tree.js'
+
 /** Facts about MJML's components. */
 
 /** MJML's ending tags: components whose content MJML copies without looking for components in it. */
@@ -80,6 +82,7 @@ const BOX =
  * them unless they are empty or one of the words that it tests for.
  */
 const COPIED: Record<string, string> = {
+  mjml: 'lang dir',
   'mj-body': 'background-color css-class id',
   'mj-section': `${BOX} text-align`,
   'mj-wrapper': `${BOX} text-align`,
@@ -136,12 +139,25 @@ const URL_ATTRIBUTES = new Set([
   'base-url',
   'poster',
   'cite',
+  'data',
+  'codebase',
+  'classid',
+  'longdesc',
+  'lowsrc',
+  'dynsrc',
+  'manifest',
   'xlink:href',
   'thumbnails-src',
   'icon-wrapped-url',
   'icon-unwrapped-url',
 ])
 
-export function isUrlAttribute(attribute: string): boolean {
-  return URL_ATTRIBUTES.has(attribute.toLowerCase())
+/** Attributes that hold several URLs, with commas or white space between them. */
+const URL_LIST_ATTRIBUTES = new Set(['srcset', 'imagesrcset', 'ping', 'archive'])
+
+/** Returns how the URLs of an attribute are checked, or undefined if it holds none. */
+export function urlCheckOf(attribute: string): UrlCheck | undefined {
+  const name = attribute.toLowerCase()
+  if (URL_ATTRIBUTES.has(name)) return 'one'
+  return URL_LIST_ATTRIBUTES.has(name) ? 'list' : undefined
 }

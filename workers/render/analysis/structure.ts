@@ -1,4 +1,4 @@
-import type { AttributeNode, BlockNode, Place, TemplateNode, ValueNode } from '../template/tree.js'
+import type { AttributeNode, BlockNode, EdgeCheck, Place, TemplateNode, ValueNode } from '../template/tree.js'
 import { ENDING_TAGS } from './components.js'
 import { type TokenEvents, Tokenizer } from './tokenizer.js'
 
@@ -120,6 +120,17 @@ export class Structure {
 export class ContentEdge {
   #first = true
   #tail: ValueNode[] = []
+  readonly #values: ValueNode[] = []
+  #check: EdgeCheck
+
+  constructor(check: EdgeCheck) {
+    this.#check = check
+  }
+
+  /** White space between the values. Next to an empty value, MJML trims it, too. */
+  space(text: string): void {
+    if (/[^\S \t\n\r\f]/.test(text)) this.#check = 'space'
+  }
 
   literal(): void {
     this.#first = false
@@ -127,12 +138,12 @@ export class ContentEdge {
   }
 
   value(node: ValueNode): void {
-    if (this.#first) node.edge = true
+    if (this.#first) this.#values.push(node)
     this.#tail.push(node)
   }
 
   end(): void {
-    for (const node of this.#tail) node.edge = true
+    for (const node of [...this.#values, ...this.#tail]) node.edge = this.#check
   }
 }
 

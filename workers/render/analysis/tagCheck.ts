@@ -25,6 +25,8 @@ interface OpenTag {
 export interface TagReport {
   problems: Problem[]
   attributes: WrittenAttribute[]
+  /** The components of the template, in any branch. */
+  components: ReadonlySet<string>
 }
 
 /**
@@ -36,12 +38,14 @@ export function checkTags(nodes: readonly TemplateNode[], files: ReadonlyMap<str
   const check = new TagCheck(files)
   check.all(nodes)
   check.end()
-  return { problems: check.problems, attributes: check.attributes }
+  const { problems, attributes, components } = check
+  return { problems, attributes, components }
 }
 
 class TagCheck {
   readonly problems: Problem[] = []
   readonly attributes: WrittenAttribute[] = []
+  readonly components = new Set<string>()
   #tokenizer = new Tokenizer()
   #open: OpenTag[] = []
   #uncertain = false
@@ -89,6 +93,7 @@ class TagCheck {
           if (ENDING_TAGS.has(tag) && !selfClosing) this.#open.push({ tag, at })
           return
         }
+        this.components.add(tag)
         if (!KNOWN_COMPONENTS.has(tag)) this.problems.push({ at, message: unknownComponent(tag) })
         if (!selfClosing) this.#open.push({ tag, at })
       },

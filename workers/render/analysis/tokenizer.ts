@@ -21,6 +21,8 @@ export interface TokenEvents {
 const VERBATIM = new Set(['script', 'style', 'title', 'textarea'])
 const NAME = /[^\s/>]/
 const SPACE = /\s/
+/** Characters of a value to keep. */
+const MAX_VALUE = 100
 
 export class Tokenizer {
   mode: Mode = 'text'
@@ -28,11 +30,17 @@ export class Tokenizer {
   closing = false
   attribute = ''
   quote = ''
+  /** The start of the attribute value that is being read: enough of it to hold a scheme. */
+  value = ''
   /** Attributes of the tag with a value, so far. */
   valued: readonly string[] = []
   #slash = false
   /** Offset in the current text at which the tag began. */
   #began = 0
+
+  noteValue(text: string): void {
+    if (this.value.length < MAX_VALUE) this.value += text.slice(0, MAX_VALUE)
+  }
 
   /** Two states are equal if they read the rest in the same way. The last attribute doesn't matter. */
   snapshot(): string {
@@ -71,6 +79,7 @@ export class Tokenizer {
           break
         case 'value': {
           const end = text.indexOf(this.quote, at)
+          this.noteValue(text.slice(at, end < 0 ? undefined : end))
           if (end >= 0) {
             this.mode = 'tag'
             this.attribute = ''
@@ -133,8 +142,10 @@ export class Tokenizer {
         return
       case 'tag':
       case 'attribute':
-        if (character === '=') this.mode = 'equals'
-        else if (space || character === '/') this.#between(character)
+        if (character === '=') {
+          this.mode = 'equals'
+          this.value = ''
+        } else if (space || character === '/') this.#between(character)
         else {
           if (this.mode === 'tag') this.attribute = ''
           this.mode = 'attribute'
@@ -151,11 +162,13 @@ export class Tokenizer {
           events.valueStart(this.tag, this.attribute, at + 1)
         } else {
           this.mode = 'unquoted'
+          this.noteValue(character)
           this.valued = [...this.valued, this.attribute]
         }
         return
       default:
         if (space) this.#between(character)
+        else this.noteValue(character)
     }
   }
 

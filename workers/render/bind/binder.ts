@@ -14,7 +14,7 @@ import { compileBlock } from './blocks.js'
 import { compileExpression, compileHash } from './expressions.js'
 import type { Helper, Helpers } from './helperCall.js'
 import { type PartEntry, Scope, type Variables } from './scope.js'
-import { isSafeString, stringifyValue } from './values.js'
+import { BOUND_VALUE, isSafeString, stringifyValue } from './values.js'
 
 /** Encodes values for the output, and rejects values that are not allowed there. */
 export interface OutputEncoder {
@@ -24,8 +24,11 @@ export interface OutputEncoder {
   raw: (html: string, node: ValueNode) => string
   /** The output of a block helper. */
   block: (html: string, node: BlockNode) => string
-  /** A whole attribute value, whose parts have gone through `escape` and `raw`. */
-  attribute: (value: string, node: AttributeNode) => string
+  /**
+   * A whole attribute value, whose parts have gone through `escape` and `raw`.
+   * @param authored for a URL, the value with {@link BOUND_VALUE} in place of each bound value; else empty
+   */
+  attribute: (value: string, node: AttributeNode, authored: string) => string
 }
 
 /** Compiles a template's nodes into functions and runs them over the data of each message. */
@@ -191,11 +194,16 @@ export class NodeCompiler {
   #attribute(node: AttributeNode): Writer {
     const value = this.compileAll(node.value)
     const { attribute } = this.encoder
+    const isUrl = node.checks.url !== undefined
     return (scope, run, out) => {
       const inner = new Pieces()
       value(scope, run, inner)
-      out.value(attribute(this.join(inner), node))
+      out.value(attribute(this.join(inner), node, isUrl ? this.#authored(inner) : ''))
     }
+  }
+
+  #authored({ row }: Pieces): string {
+    return row.map((piece) => (typeof piece === 'number' ? this.constants[piece]! : BOUND_VALUE)).join('')
   }
 
   findHelper(call: CallExpression): Helper {

@@ -8,10 +8,13 @@ import { ownField } from './values.js'
 /** A helper, called as in Handlebars: `this` is the context, and the last argument holds the options. */
 export type Helper = (this: unknown, ...args: unknown[]) => unknown
 
+/** What the application provides to its templates. */
 export interface Helpers {
   byName: ReadonlyMap<string, Helper>
   /** Names of the helpers whose arguments may be absent, because they test for that. */
   acceptsAbsent: ReadonlySet<string>
+  /** Schemes that bound URLs may have. */
+  urlSchemes: readonly string[]
 }
 
 /** The options that Handlebars passes to every helper. */

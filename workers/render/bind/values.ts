@@ -1,3 +1,4 @@
+import { isAllowedScheme, refusedScheme, schemeOf } from '../../../src/protocol/urlSchemes.js'
 import { templateError } from '../template/parse.js'
 import type { AttributeNode, Place, ValueNode } from '../template/tree.js'
 
@@ -58,27 +59,33 @@ export function rejectMjml(html: string, at: Place): string {
   return html
 }
 
-const SAFE_SCHEMES = new Set(['http', 'https', 'mailto', 'tel', 'cid'])
-const SCHEME = /^([a-z][a-z0-9+.-]*):/i
-/** Browsers ignore these characters when they parse a scheme. */
-const SKIPPED = /[\u0000-\u0020\u007f-\u00a0\u200b\u2028\u2029\ufeff]+/g
+/** Replaces each bound value in the text that `rejectScheme` receives. It is part of no scheme, and separates nothing. */
+export const BOUND_VALUE = '\uFFFF'
 
-/** Rejects a URL whose scheme is not http, https, mailto, tel or cid, such as `javascript:`. */
-export function rejectScriptUrl(value: string, node: AttributeNode | ValueNode): string {
-  const scheme = forbiddenScheme(value)
-  if (scheme !== undefined)
-    throw templateError(
-      `the URL has the scheme '${scheme.slice(0, 20)}:', but only http, https, mailto, tel and cid are allowed`,
-      node.at,
-    )
+/**
+ * Rejects a URL whose scheme is not allowed, such as `javascript:`. A scheme that the template's author wrote is allowed.
+ * @param authored the text that the template's author wrote, with {@link BOUND_VALUE} for each bound value
+ */
+export function rejectScheme(
+  value: string,
+  node: AttributeNode | ValueNode,
+  allowed: readonly string[],
+  authored = '',
+): string {
+  const isList = node.kind === 'attribute' ? node.checks.url === 'list' : node.loose === 'list'
+  const schemes = (text: string) =>
+    (isList ? decodeReferences(text).split(/[\s,]+/) : [decodeReferences(text)]).map(schemeOf)
+  for (const scheme of schemes(value)) {
+    if (isAllowedScheme(scheme, allowed) || schemes(authored).includes(scheme)) continue
+    throw templateError(refusedScheme(scheme!, allowed), node.at)
+  }
   return value
 }
 
-/** Returns the scheme of a URL in HTML, if it is not one of those above. */
-export function forbiddenScheme(value: string): string | undefined {
-  const url = decodeReferences(value).replace(SKIPPED, '')
-  const scheme = SCHEME.exec(url)?.[1]?.toLowerCase()
-  return scheme === undefined || SAFE_SCHEMES.has(scheme) ? undefined : scheme
+/** Returns the scheme of a URL in HTML, if it is not allowed. */
+export function forbiddenScheme(value: string, allowed: readonly string[]): string | undefined {
+  const scheme = schemeOf(decodeReferences(value))
+  return isAllowedScheme(scheme, allowed) ? undefined : scheme
 }
 
 /** Decodes character references, even without a semicolon, because mail clients decode them before they parse the scheme. */

@@ -93,7 +93,7 @@ export class TemplateFolder {
         ? new Map<string, Helper>()
         : await loadHelpers(pathToFileURL(files.helpers))
     const custom = new Map([...ofFolder, ...(await this.application.helpers())])
-    const helpers = createHelpers(custom, readStrings(files))
+    const helpers = createHelpers(custom, readStrings(files), this.application.urlSchemes)
     const number = ++this.#count
     const common = {
       componentsVersion: `${++reads}`,

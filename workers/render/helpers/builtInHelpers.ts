@@ -1,3 +1,4 @@
+import { DEFAULT_URL_SCHEMES } from '../../../src/protocol/urlSchemes.js'
 import type { Helper, HelperOptions, Helpers } from '../bind/helperCall.js'
 import { ownField, isEmpty } from '../bind/values.js'
 import { formatHelpers, type Strings, translateHelper } from './localization.js'
@@ -39,7 +40,11 @@ export const logicHelpers: Record<string, Helper> = { eq, ne, and, or, not, defa
 export const ACCEPTS_ABSENT: ReadonlySet<string> = new Set(['eq', 'ne', 'and', 'or', 'not', 'default'])
 
 /** Returns the built-in helpers and the project's own. The latter take precedence. */
-export function createHelpers(custom: ReadonlyMap<string, Helper>, strings: Strings): Helpers {
+export function createHelpers(
+  custom: ReadonlyMap<string, Helper>,
+  strings: Strings,
+  urlSchemes: readonly string[] = DEFAULT_URL_SCHEMES,
+): Helpers {
   const byName = new Map<string, Helper>([
     ...Object.entries(logicHelpers),
     ...Object.entries(formatHelpers),
@@ -47,5 +52,5 @@ export function createHelpers(custom: ReadonlyMap<string, Helper>, strings: Stri
     ...custom,
   ])
   const acceptsAbsent = new Set([...ACCEPTS_ABSENT].filter((name) => !custom.has(name)))
-  return { byName, acceptsAbsent }
+  return { byName, acceptsAbsent, urlSchemes }
 }

@@ -4,7 +4,9 @@ import type { Helpers } from '../bind/helperCall.js'
 import { collectNeeds } from '../manifest/needs.js'
 import { PerMessageTemplate } from '../perMessageTemplate.js'
 import { assemble, htmlAdapter } from '../precompiled/assemble.js'
-import { assembleText, type CompileOptions, withoutText } from '../precompiled/compileTemplate.js'
+import { assembleText } from '../precompiled/assembleText.js'
+import { CompileBudget } from '../precompiled/compileBudget.js'
+import { callsCustomBlock, type CompileOptions, withoutText } from '../precompiled/compileTemplate.js'
 import type { CompiledTemplate, Finding, PrecompiledForm } from '../precompiled/compiledTemplate.js'
 import { insertPlaceholders, ROOT } from '../precompiled/placeholders.js'
 import { verifyPrecompiled } from '../precompiled/verifyPrecompiled.js'
@@ -30,10 +32,11 @@ export const htmlLanguage: TemplateLanguage = {
   name: 'html',
   extensions: ['.html'],
   declare: (source) => {
-    const { trees } = parseTemplate(source, HTML_ELEMENTS)
+    const { trees, files } = parseTemplate(source, HTML_ELEMENTS)
+    const html = annotateFragment(trees.mjml, files)
     return {
       hasSubject: trees.subject !== undefined,
-      needs: collectNeeds([...trees.mjml, ...(trees.text ?? [])]),
+      needs: collectNeeds([...html, ...(trees.text ?? [])]),
     }
   },
   compile: compileHtml,
@@ -52,8 +55,10 @@ function parse(source: VariantSource, failures?: TemplateFailure[]) {
 
 async function compileHtml(
   source: VariantSource,
-  { critical, customHelpers }: CompileOptions,
+  { critical: enter, customHelpers, compileLimit = Infinity }: CompileOptions,
 ): Promise<CompiledTemplate> {
+  const budget = new CompileBudget(enter, compileLimit)
+  const { critical } = budget
   const inline = await loadCssInliner()
   const toText = await loadHtmlToText()
   const trees = critical('compile', () => parse(source))
@@ -69,7 +74,7 @@ async function compileHtml(
     if ('reason' in assembled) return findingAt(assembled.node, nodes, assembled.reason)
     const dropped = assembled.dropped.find(({ node, branch }) => branch !== ROOT || node.kind === 'block')
     if (dropped !== undefined) return findingAt(dropped.node, nodes, 'the CSS inliner drops it at this place')
-    const text = assembleText(html, placeholders, toText, nodes, customHelpers)
+    const text = callsCustomBlock(nodes, customHelpers) ? undefined : assembleText(html, placeholders, toText)
     return {
       html: assembled.nodes,
       unseen: assembled.unseen,
@@ -81,7 +86,7 @@ async function compileHtml(
   })
   if ('reason' in result) return { ...compiled, findings: [result] }
   const form = trees.text === undefined ? result : withoutText(result)
-  const mismatch = await verifyPrecompiled(nodes, form, blocksOf(nodes), critical, loadCssInliner)
+  const mismatch = await verifyPrecompiled(nodes, form, blocksOf(nodes), budget, loadCssInliner)
   if (mismatch === undefined) return { ...compiled, late: form }
   return { ...compiled, findings: [withoutMjml(mismatch)] }
 }

@@ -1,3 +1,4 @@
+import { annotateFragment } from '../analysis/annotate.js'
 import { collectNeeds } from '../manifest/needs.js'
 import { compileTemplate } from '../precompiled/compileTemplate.js'
 import { Template } from '../template.js'
@@ -10,10 +11,11 @@ export const mjmlLanguage: TemplateLanguage = {
   name: 'mjml',
   extensions: ['.mjml'],
   declare: (source) => {
-    const { trees } = parseTemplate(source, MJML_ELEMENTS)
+    const { trees, files } = parseTemplate(source, MJML_ELEMENTS)
+    const mjml = annotateFragment(trees.mjml, files)
     return {
       hasSubject: trees.subject !== undefined,
-      needs: collectNeeds([...trees.mjml, ...(trees.text ?? [])]),
+      needs: collectNeeds([...mjml, ...(trees.text ?? [])]),
     }
   },
   compile: compileTemplate,

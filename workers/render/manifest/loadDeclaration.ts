@@ -47,6 +47,7 @@ function withoutAdded(needs: readonly Need[], added: readonly string[][]): Need[
     if (scope === 0 && added.some((path) => overlaps(path, parts))) return []
     switch (need.need) {
       case 'value':
+      case 'url':
         return [need]
       case 'if':
         return [

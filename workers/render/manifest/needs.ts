@@ -1,6 +1,13 @@
 import type { DataPath, DataShape, Need } from '../../../src/protocol/templateManifest.js'
 import { ACCEPTS_ABSENT } from '../helpers/builtInHelpers.js'
-import type { BlockNode, Expression, PathExpression, ScopeNode, TemplateNode } from '../template/tree.js'
+import type {
+  AttributeNode,
+  BlockNode,
+  Expression,
+  PathExpression,
+  ScopeNode,
+  TemplateNode,
+} from '../template/tree.js'
 
 /** More than a hand-written template has. The thread checks the rest when it renders. */
 const MAX_NEEDS = 2000
@@ -56,12 +63,20 @@ class NeedsCollector {
       case 'value':
         return this.#expression(node.expression, place)
       case 'attribute':
-        return this.all(node.value, place)
+        return [...this.all(node.value, place), ...this.#scheme(node, place)]
       case 'scope':
         return this.#scope(node, place)
       case 'block':
         return this.#block(node, place)
     }
+  }
+
+  /** A value at the start of a URL decides its scheme, unless a text before it does. */
+  #scheme({ value, checks }: AttributeNode, place: Place): Need[] {
+    const [first] = value
+    if (checks.url !== 'one' || first?.kind !== 'value' || first.expression.kind !== 'path') return []
+    const path = resolve(first.expression, place)
+    return path === undefined || path.parts.length === 0 ? [] : [{ need: 'url', path }]
   }
 
   #expression(expression: Expression, place: Place): Need[] {
@@ -179,6 +194,7 @@ function follow(needs: readonly Need[], scopes: readonly DataShape[], optional: 
   for (const need of needs) {
     switch (need.need) {
       case 'value':
+      case 'url':
         reach(scopes, need.path, optional)
         break
       case 'if':

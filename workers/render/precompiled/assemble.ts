@@ -1,4 +1,3 @@
-import { decodeEntities } from '../template/subjectAndPreheader.js'
 import type { AttributeNode, BlockNode, Place, TemplateNode, ValueNode } from '../template/tree.js'
 import { type Branch, branchOf, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
 
@@ -196,25 +195,4 @@ function adaptHtmlNode(
   if (collapsesSpace) checks.tidy = true
   if (suffix !== undefined) checks.suffix = suffix
   return { node: { ...node, checks }, taken: suffix?.length ?? 0 }
-}
-
-/** For the text part, which is not HTML: decodes the character references in the fixed text of an attribute value. */
-export const adaptTextNode: AdaptNode = (node) => {
-  if (node.kind === 'value' || node.checks.content) return { node }
-  return { node: { ...node, value: node.value.map(decoded), checks: {} } }
-}
-
-function decoded(node: TemplateNode): TemplateNode {
-  switch (node.kind) {
-    case 'text':
-      return { ...node, text: decodeEntities(node.text) }
-    case 'block':
-      return { ...node, body: node.body.map(decoded), inverse: node.inverse.map(decoded) }
-    case 'anchor':
-    case 'anchored':
-    case 'scope':
-      return { ...node, body: node.body.map(decoded) }
-    default:
-      return node
-  }
 }

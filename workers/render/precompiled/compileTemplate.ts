@@ -6,8 +6,10 @@ import type { CriticalSection } from '../renderer.js'
 import { MJML_ELEMENTS, parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
 import { describePlace } from '../template/sourceFile.js'
 import type { TemplateNode } from '../template/tree.js'
-import { type HtmlToText, loadHtmlToText } from '../text/htmlToText.js'
-import { adaptTextNode, assemble, type AssemblyFailure, htmlAdapter } from './assemble.js'
+import { loadHtmlToText } from '../text/htmlToText.js'
+import { assemble, type AssemblyFailure, htmlAdapter } from './assemble.js'
+import { assembleText } from './assembleText.js'
+import { CompileBudget } from './compileBudget.js'
 import type { CompiledTemplate, Finding, PrecompiledForm } from './compiledTemplate.js'
 import { insertPlaceholders, type PlaceholderTarget, type Placeholders, ROOT } from './placeholders.js'
 import { unlinkedFontPattern } from './valueChecks.js'
@@ -24,6 +26,8 @@ export interface CompileOptions {
   critical: CriticalSection
   /** Names of helpers that may return HTML. */
   customHelpers: ReadonlySet<string>
+  /** Milliseconds that compiling may take. @default no limit */
+  compileLimit?: number | undefined
 }
 
 /** Parses a source and annotates its trees, including the partials that are called by a computed name. */
@@ -49,7 +53,8 @@ export async function compileTemplate(
   source: VariantSource,
   options: CompileOptions,
 ): Promise<CompiledTemplate> {
-  const { critical } = options
+  const budget = new CompileBudget(options.critical, options.compileLimit ?? Infinity)
+  const { critical } = budget
   if (source.main === undefined)
     return critical('compile', () => ({
       trees: parseTemplate(source, MJML_ELEMENTS).trees,
@@ -68,10 +73,10 @@ export async function compileTemplate(
   const compiled: CompiledTemplate = { trees, findings, warnings: droppedText(annotations) }
   if (placeholders === undefined) return compiled
 
-  const result = await precompile(trees.mjml, placeholders, options)
+  const result = await precompile(trees.mjml, placeholders, { ...options, critical })
   if ('finding' in result) return { ...compiled, findings: [result.finding] }
   const form = trees.text === undefined ? result.form : withoutText(result.form)
-  const mismatch = await verifyPrecompiled(trees.mjml, form, annotations.blocks, critical)
+  const mismatch = await verifyPrecompiled(trees.mjml, form, annotations.blocks, budget)
   if (mismatch !== undefined) return { ...compiled, findings: [mismatch] }
   return { ...compiled, late: form, warnings: [...compiled.warnings, ...result.warnings] }
 }
@@ -119,7 +124,7 @@ async function precompile(
       suspect: unlinkedFontPattern(html, [...FONTS, ...ownFonts(nodes)]).source,
       readsDocument: styles !== undefined,
     }
-    const text = assembleText(html, placeholders, toText, nodes, customHelpers)
+    const text = callsCustomBlock(nodes, customHelpers) ? undefined : assembleText(html, placeholders, toText)
     if (text !== undefined) form.text = text
     return {
       form,
@@ -139,23 +144,15 @@ function withExpressions(message: string, { pattern, targets }: Placeholders): s
   })
 }
 
-/** Returns the nodes of the text part. With a custom block helper there are none, because the helper needs HTML: the text then comes from the bound HTML. */
-export function assembleText(
-  html: string,
-  placeholders: Placeholders,
-  toText: HtmlToText,
+/** A custom block helper needs HTML, so the text part can't be bound on its own. */
+export function callsCustomBlock(
   nodes: readonly TemplateNode[],
   customHelpers: ReadonlySet<string>,
-): TemplateNode[] | undefined {
-  for (const node of walk(nodes)) {
-    if (node.kind !== 'block' || node.subject.kind !== 'call' || node.type !== 'call') continue
-    if (customHelpers.has(node.subject.helper)) return undefined
-  }
-  const assembled = assemble(toText(html), placeholders, adaptTextNode)
-  if ('reason' in assembled) return undefined
-  for (const node of walk(assembled.nodes))
-    if (node.kind === 'attribute' && node.checks.content) return undefined
-  return assembled.nodes
+): boolean {
+  for (const node of walk(nodes))
+    if (node.kind === 'block' && node.type === 'call' && node.subject.kind === 'call')
+      if (customHelpers.has(node.subject.helper)) return true
+  return false
 }
 
 export function withoutText({ text: _text, ...form }: PrecompiledForm): PrecompiledForm {

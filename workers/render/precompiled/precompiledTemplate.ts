@@ -3,12 +3,13 @@ import { Binder, type OutputEncoder } from '../bind/binder.js'
 import { joinPieces, NeedsPerMessageRendering, type Piece, BindingRun } from '../bind/bindingRun.js'
 import type { Helpers } from '../bind/helperCall.js'
 import type { Variables } from '../bind/scope.js'
-import { rejectMjml, stringifyValue } from '../bind/values.js'
+import { rejectMjml, rejectScheme, stringifyValue } from '../bind/values.js'
 import { PLAIN_TEXT, throwIfMissing } from '../perMessageTemplate.js'
 import type { TemplateTrees } from '../template/parseTemplate.js'
 import { toOneLine } from '../template/subjectAndPreheader.js'
 import type { HtmlToText } from '../text/htmlToText.js'
-import { layOutText, layOutPieces, type LayoutStep, parseLayout, stripLayoutMarks } from '../text/layout.js'
+import { layOutText, layOutPieces } from '../text/layout.js'
+import { type LayoutStep, parseLayout, stripLayoutMarks } from '../text/layoutMarks.js'
 import type { PrecompiledForm } from './compiledTemplate.js'
 import { checkedAttribute, checkedEscape, checkedRaw } from './valueChecks.js'
 
@@ -100,7 +101,9 @@ export class PrecompiledTemplate {
   readonly #steps: readonly (readonly LayoutStep[])[] | undefined
 
   constructor(form: PrecompiledForm, trees: TemplateTrees, helpers: Helpers, toText: HtmlToText | undefined) {
-    const checkContext = { suspect: new RegExp(form.suspect, 'i'), readsDocument: form.readsDocument }
+    const { urlSchemes } = helpers
+    const { readsDocument } = form
+    const checkContext = { suspect: new RegExp(form.suspect, 'i'), readsDocument, urlSchemes }
     const encoder: OutputEncoder = {
       escape: checkedEscape(checkContext),
       raw: checkedRaw(checkContext),
@@ -111,7 +114,10 @@ export class PrecompiledTemplate {
           throw new NeedsPerMessageRendering('the output of a helper contains a font or a comment')
         return rejectMjml(html, node.at)
       },
-      attribute: checkedAttribute,
+      attribute: (value, node, authored) => {
+        if (node.checks.url) rejectScheme(value, node, urlSchemes, authored)
+        return checkedAttribute(value, node)
+      },
     }
     const partials = new Map(Object.entries(trees.partials))
     this.#html = new Binder(form.html, helpers, encoder, partials)
@@ -156,21 +162,14 @@ export class PrecompiledTemplate {
   }
 }
 
-const SPACES = /[\t\n\r\f\u200b]| {2}/
-const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
-
-/** Encodes values for the text part: collapses white space as HTML does, and converts raw values from HTML. */
+/** Encodes values for the text part: converts raw values from HTML. The layout collapses white space. */
 function textEncoder(toText: HtmlToText | undefined): OutputEncoder {
-  const escape = (text: string): string => {
-    const clean = stripLayoutMarks(text)
-    return SPACES.test(clean) ? clean.replace(RUN_OF_SPACES, ' ') : clean
-  }
   return {
-    escape,
+    escape: stripLayoutMarks,
     raw: (html) =>
       /[<&]/.test(html) && toText !== undefined
         ? toText(stripLayoutMarks(html))
-        : escape(stringifyValue(html)),
+        : stripLayoutMarks(stringifyValue(html)),
     block: (text) => text,
     attribute: (value) => value,
   }

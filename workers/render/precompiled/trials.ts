@@ -1,4 +1,4 @@
-import { isColorAttribute, isUrlAttribute } from '../analysis/components.js'
+import { isColorAttribute, urlCheckOf } from '../analysis/components.js'
 import type { BlockStructure } from '../analysis/structure.js'
 import { describePlace } from '../template/sourceFile.js'
 import type { AttributeNode, BlockNode, TemplateNode, ValueNode } from '../template/tree.js'
@@ -83,7 +83,7 @@ export class Probes {
     if (attribute === undefined || attribute === '') return `Value${100_000 + number}`
     if (isColorAttribute(attribute))
       return first ? `#${(0xa00000 + number).toString(16)}` : shortColor(number)
-    if (isUrlAttribute(attribute)) return first ? `https://e.example/${number}?a=1` : `/${number}`
+    if (urlCheckOf(attribute) !== undefined) return first ? `https://e.example/${number}?a=1` : `/${number}`
     if (SIZE.test(attribute)) return first ? `${number + 3}px` : `${number + 1}%`
     return first ? `v${100_000 + number}` : `v${100_000 + number} w${100_000 + number}`
   }
@@ -134,7 +134,7 @@ export function trialsFor(
   for (const block of structural) {
     const key = blockKey(block)
     for (const reach of reaches.get(key) ?? [])
-      for (const times of [0, 1, 2]) trials.push(aboutOne(block, key, times, reach))
+      for (const times of repeats(block) ? [0, 1, 2] : [0, 1]) trials.push(aboutOne(block, key, times, reach))
   }
   trials.push(...all, uniform(3, 0))
   for (let mixture = 1; mixture <= MIXED_TRIALS && structural.length > 1; mixture++)
@@ -174,11 +174,16 @@ function reachOf(
 function removeDuplicates(trials: readonly BlockTrial[], blocks: readonly BlockNode[]): BlockTrial[] {
   const seen = new Set<string>()
   return trials.filter((trial) => {
-    const shown = `${blocks.map((block) => trial.times(block)).join('')} ${trial.about === undefined ? trial.probe : 0}`
+    const shown = `${blocks.map((block) => shownTimes(block, trial)).join('')} ${trial.about === undefined ? trial.probe : 0}`
     if (seen.has(shown)) return false
     seen.add(shown)
     return true
   })
+}
+
+/** A block that doesn't repeat is shown once at most. */
+function shownTimes(block: BlockNode, trial: BlockTrial): number {
+  return repeats(block) ? trial.times(block) : Math.min(1, trial.times(block))
 }
 
 function mix(text: string, seed: number): number {

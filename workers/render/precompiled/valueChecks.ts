@@ -1,6 +1,6 @@
 import { NeedsPerMessageRendering } from '../bind/bindingRun.js'
-import { escapeHtml, rejectMjml, rejectScriptUrl } from '../bind/values.js'
-import type { AttributeChecks, AttributeNode, ValueNode } from '../template/tree.js'
+import { escapeHtml, rejectMjml, rejectScheme } from '../bind/values.js'
+import type { AttributeChecks, AttributeNode, EdgeCheck, ValueNode } from '../template/tree.js'
 
 /**
  * Checks that the output equals that of rendering per message. MJML inspects some of the values that it copies. A value
@@ -11,6 +11,8 @@ export interface CheckContext {
   suspect: RegExp
   /** With inline styles, MJML reads the finished document, so raw values must not contain tags. */
   readsDocument: boolean
+  /** Schemes that bound URLs may have. */
+  urlSchemes: readonly string[]
 }
 
 /** MJML links a font if its name appears near `font-family`, whatever its origin. */
@@ -28,28 +30,33 @@ function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
-export function checkedEscape({ suspect }: CheckContext): (text: string, node: ValueNode) => string {
+export function checkedEscape({
+  suspect,
+  urlSchemes,
+}: CheckContext): (text: string, node: ValueNode) => string {
   return (text, node) => {
-    if (node.edge) checkEdges(text)
-    if (node.loose) rejectScriptUrl(text, node)
+    if (node.edge) checkEdges(text, node.edge)
+    if (node.loose) rejectScheme(text, node, urlSchemes)
     if (suspect.test(text)) throw new NeedsPerMessageRendering('a value names a font')
     return escapeHtml(text)
   }
 }
 
 const EDGE_SPACE = /^\s|\s$|^$/
+const UNUSUAL_EDGE_SPACE = /^[ \t\n\r\f]*[^\S \t\n\r\f]|[^\S \t\n\r\f][ \t\n\r\f]*$/
 
-function checkEdges(text: string): void {
-  if (EDGE_SPACE.test(text)) throw new NeedsPerMessageRendering('MJML trims this value')
+function checkEdges(text: string, check: EdgeCheck): void {
+  if ((check === 'unusual' ? UNUSUAL_EDGE_SPACE : EDGE_SPACE).test(text))
+    throw new NeedsPerMessageRendering('MJML trims this value')
 }
 
 /** A raw value must be complete in itself: every tag and quote closed, no comments, no element that swallows the HTML after it. */
 export function checkedRaw(context: CheckContext): (html: string, node: ValueNode) => string {
   return (html, node) => {
     rejectMjml(html, node.at)
-    if (node.loose) rejectScriptUrl(html, node)
+    if (node.loose) rejectScheme(html, node, context.urlSchemes)
     if (context.suspect.test(html)) throw new NeedsPerMessageRendering('a raw value names a font')
-    if (node.edge) checkEdges(html)
+    if (node.edge) checkEdges(html, node.edge)
     if (node.inside !== 'text') {
       if (/[<>"'`]|--|\]\]/.test(html))
         throw new NeedsPerMessageRendering('a raw value ends the tag around it')
@@ -86,7 +93,6 @@ const PLAIN = /^[\w#.,%/:?&;@+ -]*$/
 export function checkedAttribute(value: string, node: AttributeNode): string {
   const { checks } = node
   if (checks.content) return checkedContent(value.trim(), checks)
-  if (checks.url) rejectScriptUrl(value, node)
   if (/["<>]/.test(value)) throw new NeedsPerMessageRendering('a raw value ends the attribute around it')
   if (checks.present && SPECIAL_WORDS.has(value.trim()))
     throw new NeedsPerMessageRendering('MJML tests this value')

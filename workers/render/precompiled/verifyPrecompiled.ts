@@ -5,6 +5,7 @@ import type { CriticalSection } from '../renderer.js'
 import type { BlockNode, TemplateNode } from '../template/tree.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
 import { layOutText } from '../text/layout.js'
+import type { CompileBudget } from './compileBudget.js'
 import type { Finding, PrecompiledForm } from './compiledTemplate.js'
 import { instantiate, type BlockTrial, trialsFor, Probes } from './trials.js'
 import { checkedAttribute } from './valueChecks.js'
@@ -24,12 +25,12 @@ export function diff(perMessage: string, precompiled: string): Difference | unde
 const INLINE =
   'a|abbr|b|big|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|u|var'
 /** White space beside a tag that breaks the line anyway. */
-const AROUND_BLOCKS = new RegExp(`\\s*(<(?!/?(?:${INLINE})[\\s/>])[^>]*>)\\s*`, 'gi')
+const AROUND_BLOCKS = new RegExp(`[ \\t\\n\\r\\f]*(<(?!/?(?:${INLINE})[\\s/>])[^>]*>)[ \\t\\n\\r\\f]*`, 'gi')
 
 function normalize(html: string): string {
   return renumberIds(html)
     .replace(/<!\[endif\]-->\s*<!--\[if mso \| IE\]>/g, '')
-    .replace(/\s+/g, ' ')
+    .replace(/[ \t\n\r\f]+/g, ' ')
     .replace(AROUND_BLOCKS, '$1')
 }
 
@@ -91,16 +92,35 @@ export async function verifyPrecompiled(
   source: readonly TemplateNode[],
   form: PrecompiledForm,
   blocks: ReadonlyMap<BlockNode, BlockStructure>,
-  critical: CriticalSection,
+  budget: CompileBudget,
   load: () => Promise<Mjml> = loadMjml,
 ): Promise<Finding | undefined> {
   const trials = trialsFor(source, blocks)
   if (trials === undefined) return tooMany(source)
   for (const trial of trials) {
-    const difference = await runTrial(source, form, trial, critical, load)
+    if (budget.isSpent) return outOfTime(source)
+    await budget.pause()
+    const difference = await runTrial(source, form, trial, budget.critical, load)
     if (difference !== undefined) return findingOf(source, trial, blocks, difference)
   }
   return undefined
+}
+
+const OUT_OF_TIME = 'compiling it takes longer than limits.compile allows'
+
+/** Whether the template was given up because it takes too long to compile. */
+export function isOutOfTime({ reason }: Finding): boolean {
+  return reason === OUT_OF_TIME
+}
+
+function outOfTime(source: readonly TemplateNode[]): Finding {
+  return {
+    at: source[0]?.at ?? { file: '', line: 1, column: 1 },
+    expression: '',
+    reason: OUT_OF_TIME,
+    advice:
+      'increase limits.compile, compile the folder ahead of time with threadpost build, or use fewer blocks between components',
+  }
 }
 
 function tooMany(source: readonly TemplateNode[]): Finding {

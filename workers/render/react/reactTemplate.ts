@@ -24,7 +24,7 @@ export class ReactTemplate implements RenderableTemplate {
   constructor(
     readonly compiled: CompiledTemplate,
     private readonly program: Program,
-    helpers: Helpers,
+    private readonly helpers: Helpers,
   ) {
     const { text, partials } = compiled.trees
     if (text !== undefined)
@@ -39,7 +39,7 @@ export class ReactTemplate implements RenderableTemplate {
       // React renders in several turns of the event loop. See `CrashAttribution` for the blame.
       const html = await critical('render', () => render(react.createElement(module.default, props)))
       return critical('render', () => {
-        rejectScriptUrls(html)
+        rejectSchemes(html, this.helpers.urlSchemes)
         const text = this.#ownText(module, input, props)
         return {
           subject: toOneLine(textOf(module, 'subject', props) ?? ''),
@@ -80,13 +80,13 @@ function textOf(
 }
 
 /** React 19 replaces such a URL; React 18 writes it. */
-function rejectScriptUrls(html: string): void {
+function rejectSchemes(html: string, allowed: readonly string[]): void {
   for (const [, url = ''] of html.matchAll(URL_ATTRIBUTE)) {
-    const scheme = forbiddenScheme(url)
+    const scheme = forbiddenScheme(url, allowed)
     if (scheme !== undefined)
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
-        `a URL has the scheme '${scheme.slice(0, 20)}:', but only http, https, mailto, tel and cid are allowed`,
+        `a URL has the scheme '${scheme.slice(0, 20)}:', but only those of templates.urlSchemes are allowed`,
       )
   }
 }

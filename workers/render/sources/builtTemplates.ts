@@ -51,12 +51,15 @@ interface Loaded {
 export class BuiltTemplates implements TemplateSource {
   #loaded: Loaded | Promise<Loaded> | undefined
   readonly #ready = new Map<unknown, RenderableTemplate | Promise<RenderableTemplate>>()
-  readonly #adHoc = new AdHocTemplates()
+  readonly #adHoc: AdHocTemplates
 
   constructor(
     private readonly dir: string,
     private readonly application: ApplicationModules,
-  ) {}
+    compileLimit: number,
+  ) {
+    this.#adHoc = new AdHocTemplates(compileLimit)
+  }
 
   static isIn(dir: string): boolean {
     return existsSync(path.join(dir, BUILT_FILE))
@@ -140,7 +143,8 @@ export class BuiltTemplates implements TemplateSource {
         'TEMPLATE_ERROR',
         `${this.dir} was built with the helper '${absent}', which is missing now. Set templates.helpers or templates.setup to its module, or build the folder again`,
       )
-    const helpers = createHelpers(custom, new Map(Object.entries(built.strings)))
+    const strings = new Map(Object.entries(built.strings))
+    const helpers = createHelpers(custom, strings, this.application.urlSchemes)
     const variants = new Map(
       Object.entries(built.templates).map(([name, locales]) => [name, new Map(Object.entries(locales))]),
     )

@@ -1,11 +1,12 @@
 import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
-import type { ApplicationModules } from '../applicationModules.js'
+import type { ApplicationModules, LogFunction } from '../applicationModules.js'
 import { type FolderVersion, TemplateFolder } from '../folder/templateFolder.js'
 import { extensionOf } from '../languages/extensions.js'
 import type { RenderableTemplate } from '../languages/language.js'
 import { languageOf } from '../languages/languages.js'
 import { LruCache } from '../lruCache.js'
 import { buildManifests } from '../manifest/manifest.js'
+import { isOutOfTime } from '../precompiled/verifyPrecompiled.js'
 import type { CriticalSection } from '../renderer.js'
 import type { VariantSource } from '../template/parseTemplate.js'
 import {
@@ -23,12 +24,19 @@ const MAX_TEMPLATES = 500
 export class FolderTemplates implements TemplateSource {
   readonly #folder: TemplateFolder
   readonly #compiled = new LruCache<RenderableTemplate | Promise<RenderableTemplate>>(MAX_TEMPLATES)
-  readonly #adHoc = new AdHocTemplates()
+  readonly #adHoc: AdHocTemplates
   /** The catalog of the folder version that was read last. */
   #catalogue: { number: number; catalogue: TemplateListing } | undefined
 
-  constructor(dir: string, reload: boolean, application: ApplicationModules) {
+  constructor(
+    dir: string,
+    reload: boolean,
+    application: ApplicationModules,
+    private readonly compileLimit: number,
+    private readonly log: LogFunction,
+  ) {
     this.#folder = new TemplateFolder(dir, reload, application)
+    this.#adHoc = new AdHocTemplates(compileLimit)
   }
 
   async catalogue(): Promise<TemplateListing> {
@@ -61,10 +69,14 @@ export class FolderTemplates implements TemplateSource {
     const known = this.#compiled.get(key)
     if (known !== undefined) return known
     const { customHelpers } = version
+    const { compileLimit } = this
     const language = languageOf(source)
-    const template = language
-      .compile(source, { critical, customHelpers })
-      .then((compiled) => language.open(compiled, version.helpers, this.#folder.dir))
+    const template = language.compile(source, { critical, customHelpers, compileLimit }).then((compiled) => {
+      const slow = compiled.findings.find(isOutOfTime)
+      if (slow !== undefined)
+        this.log('warn', { template: name }, `The template '${name}' is rendered per message: ${slow.reason}`)
+      return language.open(compiled, version.helpers, this.#folder.dir)
+    })
     this.#compiled.set(key, template)
     template.then(
       (ready) => this.#compiled.set(key, ready),

@@ -88,6 +88,9 @@ export class AdHocTemplates {
   readonly #seen = new LruCache<true>(MAX_SOURCES)
   readonly #compiled = new LruCache<Promise<Template>>(MAX_SOURCES)
 
+  /** @param compileLimit milliseconds that compiling a source may take */
+  constructor(private readonly compileLimit: number) {}
+
   get(
     text: string,
     version: number,
@@ -104,7 +107,8 @@ export class AdHocTemplates {
       return Template.of(compileWithoutMjml(source, critical), helpers)
     }
     const { customHelpers } = parts
-    const template = compileTemplate(source, { critical, customHelpers }).then((compiled) =>
+    const { compileLimit } = this
+    const template = compileTemplate(source, { critical, customHelpers, compileLimit }).then((compiled) =>
       Template.of(compiled, helpers),
     )
     this.#compiled.set(key, template)

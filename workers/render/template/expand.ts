@@ -72,9 +72,9 @@ export function expandProgram(
   return program.body.flatMap((statement) => orCollect(env, () => expandStatement(statement, env)))
 }
 
-/** Returns the nodes. If the expansion collects errors, a statement with an error has none. */
-function orCollect({ expansion }: Environment, work: () => TemplateNode[]): TemplateNode[] {
-  if (expansion.failures === undefined) return work()
+/** Returns the nodes. If the expansion collects errors, a statement with an error has none. A candidate's error counts only if it is called. */
+function orCollect({ expansion, isCandidate }: Environment, work: () => TemplateNode[]): TemplateNode[] {
+  if (expansion.failures === undefined || isCandidate) return work()
   try {
     return work()
   } catch (error) {

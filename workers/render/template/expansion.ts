@@ -1,5 +1,5 @@
 import { parse } from './parse.js'
-import { placeAt, type SourceFile, type TemplateFailure } from './sourceFile.js'
+import { linesOf, placeAt, type SourceFile, type TemplateFailure } from './sourceFile.js'
 import type { Place, Reach, SharedParts, TemplateNode } from './tree.js'
 
 /** A Handlebars program with the environment that its names resolve in: an inline partial, or a block passed to a partial. */
@@ -88,6 +88,7 @@ export function placeOf(node: hbs.AST.Node, env: Environment): Place {
 export function namesOf(env: Environment) {
   return {
     helpers: env.parts.helpers,
+    customHelpers: env.parts.customHelpers,
     parameters: env.parameters,
     hasPartialBlock: env.partialBlock !== undefined,
     place: (node: hbs.AST.Node): Place => placeOf(node, env),
@@ -97,7 +98,7 @@ export function namesOf(env: Environment) {
 /** Returns the source text of an expression. */
 export function sourceOf(node: hbs.AST.Node, env: Environment): string {
   const { start, end } = node.loc
-  const lines = env.file.text.split('\n').slice(start.line - 1, end.line)
+  const lines = linesOf(env.file).slice(start.line - 1, end.line)
   if (lines.length === 0) return ''
   lines[lines.length - 1] = lines.at(-1)?.slice(0, end.column) ?? ''
   lines[0] = lines[0]?.slice(start.column) ?? ''

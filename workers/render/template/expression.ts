@@ -4,6 +4,8 @@ import type { CallExpression, Expression, PathExpression, Place } from './tree.j
 /** The meanings of names at the place of an expression. */
 export interface Names {
   helpers: ReadonlySet<string>
+  /** Names of the project's own helpers. */
+  customHelpers: ReadonlySet<string>
   /** Numbers of the block parameters in scope, by name. */
   parameters: ReadonlyMap<string, number>
   /** Whether `{{> @partial-block}}` refers to a block. */
@@ -39,6 +41,11 @@ export function callOf(statement: Invocation, names: Names): CallExpression | un
     if (!hasArguments) return undefined
     throw templateError(`unknown helper ${JSON.stringify(path.original)}`, names.place(statement))
   }
+  if (!hasArguments && !names.customHelpers.has(name))
+    throw templateError(
+      `'${name}' is a built-in helper, and needs arguments. For data of that name, write {{this.${name}}}`,
+      names.place(statement),
+    )
   return {
     kind: 'call',
     helper: name,

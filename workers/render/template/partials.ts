@@ -4,13 +4,13 @@ import { argumentOf, hashOf } from './expression.js'
 import { extractHeads } from './includes.js'
 import { templateError } from './parse.js'
 import { simplifyScope } from './scopeNodes.js'
-import { placeAt } from './sourceFile.js'
+import { describePlace, placeAt, TemplateFailure } from './sourceFile.js'
 import type { Arguments, Expression, PartialNode, Place, Reach, TemplateNode } from './tree.js'
 
 const PARTIAL_BLOCK = '@partial-block'
 /** Deeper than a hand-written template goes. Deeper nesting means that a partial calls itself. */
 const MAX_DEPTH = 50
-/** Limits the candidates for computed names, which are expanded for every place they may be expandCall from. */
+/** Limits the candidates for computed names, which are expanded for every place they may be called from. */
 const MAX_CANDIDATES = 2000
 
 type Call = hbs.AST.PartialStatement | hbs.AST.PartialBlockStatement
@@ -110,22 +110,11 @@ function startOf({ file }: Environment): Place {
   return placeAt(file, 1, 1)
 }
 
-/** Reports an error in a partial call. In a candidate for a computed name, it counts only if the candidate is expandCall. */
+/** Reports an error in a partial call. In a candidate for a computed name, it counts only if the candidate is called. */
 function reportError(statement: Call, reason: string, env: Environment): TemplateNode[] {
   const at = placeOf(statement, env)
   if (!env.isCandidate) throw templateError(reason, at)
-  const name: Expression = { kind: 'literal', value: reason }
-  return [
-    {
-      kind: 'partial',
-      name,
-      hash: [],
-      candidates: {},
-      refusal: reason,
-      source: sourceOf(statement, env),
-      at,
-    },
-  ]
+  return [refusalNode(reason, at, sourceOf(statement, env))]
 }
 
 function partialNode(statement: hbs.AST.PartialStatement, name: Expression, env: Environment): PartialNode {
@@ -160,7 +149,7 @@ function candidateOf(name: string, env: Environment): string | undefined {
   partials[key] = []
   // A layout or include around it must still not be used inside it.
   const inside = env.inside.filter((around) => around.includes(' '))
-  const part = partOf(name, { ...env, inside, isCandidate: true })
+  const part = orRefusal(name, () => partOf(name, { ...env, inside, isCandidate: true }))
   if (part !== undefined) {
     const at = { file: name, line: 1, column: 1 }
     const nodes = simplifyScope({ kind: 'scope', hash: [], reach: part.reach, body: part.nodes, at })
@@ -168,6 +157,24 @@ function candidateOf(name: string, env: Environment): string | undefined {
     partials[key] = extractHeads(nodes, expansion.heads).rest
   }
   return key
+}
+
+/** Returns the candidate. One with an error is refused when it is called, because a partial that no data chooses must not matter. */
+function orRefusal(name: string, expand: () => Part | undefined): Part | undefined {
+  try {
+    return expand()
+  } catch (error) {
+    if (!(error instanceof TemplateFailure)) throw error
+    const at: Place = { file: name, line: 1, column: 1, ...error.details.location }
+    const prefix = `${describePlace(at)}: `
+    const reason = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
+    return { nodes: [refusalNode(reason, at, '')], reach: 'file' }
+  }
+}
+
+function refusalNode(refusal: string, at: Place, source: string): PartialNode {
+  const name: Expression = { kind: 'literal', value: refusal }
+  return { kind: 'partial', name, hash: [], candidates: {}, refusal, source, at }
 }
 
 /** Returns a text that differs if a name inside the partial might have another meaning. */
@@ -187,7 +194,7 @@ function staticName(statement: Call): string | undefined {
 
 function unknownPartial(name: string, env: Environment): string {
   if (name === PARTIAL_BLOCK)
-    return '{{> @partial-block}} is used in a partial that was expandCall without a block'
+    return '{{> @partial-block}} is used in a partial that was called without a block'
   const known = [...env.parts.partials.keys()].slice(0, 20).join(', ')
   return `unknown partial '${name}'. Known partials: ${known === '' ? 'none' : known}`
 }

@@ -12,9 +12,18 @@ export interface SourceFile {
 
 const MAX_EXCERPT = 200
 
+const lines = new WeakMap<SourceFile, string[]>()
+
+/** Returns the lines of a file. Every expression has a place, so they are split once. */
+export function linesOf(file: SourceFile): readonly string[] {
+  const known = lines.get(file) ?? file.text.split('\n')
+  lines.set(file, known)
+  return known
+}
+
 /** Returns a place, by line and column from 1, with an excerpt of the line. */
 export function placeAt(file: SourceFile, line: number, column: number): Place {
-  const excerpt = file.text.split('\n', line)[line - 1] ?? ''
+  const excerpt = linesOf(file)[line - 1] ?? ''
   return { file: file.name, line, column, excerpt: excerpt.replace(/\r$/, '').slice(0, MAX_EXCERPT) }
 }
 

@@ -54,13 +54,19 @@ export interface ValueNode {
   /** Its position in HTML, which decides what a raw value may contain. Set by the analysis. */
   inside?: 'text' | 'tag' | 'other'
   /** It is part of a URL that can't be checked as a whole: unquoted, or divided across blocks. */
-  loose?: true
-  /** It may be at the start or end of a content that MJML trims. */
-  edge?: boolean
+  loose?: UrlCheck
+  /** It may be at the start or end of a content that MJML trims, which shows for all white space or only for unusual one. */
+  edge?: EdgeCheck
   /** Source text. */
   source: string
   at: Place
 }
+
+/** White space that HTML doesn't collapse, such as a no-break space, is unusual. MJML trims it all the same. */
+export type EdgeCheck = 'space' | 'unusual'
+
+/** What is checked: one URL, or a list of URLs as in `srcset`. */
+export type UrlCheck = 'one' | 'list'
 
 /**
  * - `if`, `unless`, `each`, `with`: the built-in blocks.
@@ -155,8 +161,8 @@ export interface AttributeNode {
 
 /** Checks and changes of an attribute value, each because of something that MJML does with the value. */
 export interface AttributeChecks {
-  /** Reject a URL that could run a script. */
-  url?: true
+  /** Reject a URL with a scheme that is not allowed. */
+  url?: UrlCheck
   /** The value is the content of an element, which MJML trims. */
   content?: true
   /** The fixed content already contains quotes, so quotes in a raw value make no difference where MJML copies it into an attribute. */

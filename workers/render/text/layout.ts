@@ -1,97 +1,10 @@
 import type { Piece } from '../bind/bindingRun.js'
+import { LAYOUT, type LayoutStep, MARK, parseLayout, type Words, wordsOf } from './layoutMarks.js'
 
-/**
- * Layout marks of a text part: Unicode noncharacters, which a text must not contain. The text is laid out after the data
- * is bound, because the lines, items and links depend on the data.
- */
-export const LAYOUT = {
-  line: '\uFDD1',
-  paragraph: '\uFDD2',
-  newline: '\uFDD3',
-  cell: '\uFDD4',
-  rule: '\uFDD5',
-  bullets: '\uFDD6',
-  numbers: '\uFDD7',
-  item: '\uFDD8',
-  listEnd: '\uFDD9',
-  link: '\uFDDA',
-  linkTo: '\uFDDB',
-  linkEnd: '\uFDDC',
-} as const
-
-const MARK = /[\uFDD0-\uFDEF]/
-const MARKS = /[\uFDD0-\uFDEF]/g
-const SPLIT = /([\uFDD0-\uFDEF])/
-const SPACES = /[\t\n\r\f\u200b]| {2}/
-const RUN_OF_SPACES = /[ \t\n\r\f\u200b]+/g
 const RULE = '-'.repeat(40)
 /** Lists nested deeper than this are not indented further. */
 const MAX_INDENT = 10
 const BREAKS = ['', '\n', '\n\n', '\n\n\n']
-
-/** Removes layout marks from a bound value, so that data can't affect the layout. */
-export function stripLayoutMarks(text: string): string {
-  return MARK.test(text) ? text.replace(MARKS, '') : text
-}
-
-/** The effect of a part of the text on the page. Computed once for parts that are the same for every message. */
-export type LayoutStep = { breaks: 1 | 2 } | { mark: string } | Words
-
-interface Words {
-  /** Unchanged, for the address of a link. */
-  whole: string
-  /** Trimmed, with white space collapsed to single spaces. */
-  text: string
-  before: boolean
-  after: boolean
-}
-
-/** Splits a text with layout marks into steps. Adjacent line and paragraph breaks become one. */
-export function parseLayout(marked: string): LayoutStep[] {
-  const steps: LayoutStep[] = []
-  for (const part of marked.split(SPLIT)) {
-    const step = stepOf(part)
-    if (step === undefined) continue
-    const last = steps.at(-1)
-    if ('breaks' in step && last !== undefined && 'breaks' in last) {
-      if (step.breaks > last.breaks) steps[steps.length - 1] = step
-    } else steps.push(step)
-  }
-  return steps
-}
-
-function stepOf(part: string): LayoutStep | undefined {
-  switch (part) {
-    case '':
-      return undefined
-    case LAYOUT.line:
-      return { breaks: 1 }
-    case LAYOUT.paragraph:
-      return { breaks: 2 }
-    default:
-      return MARK.test(part) ? { mark: part } : wordsOf(part)
-  }
-}
-
-/** A no-break space does not count as white space: it stays in place. */
-function wordsOf(whole: string): Words {
-  const before = isSpace(whole.charCodeAt(0))
-  const after = isSpace(whole.charCodeAt(whole.length - 1))
-  const text = before || after ? withoutEdges(whole) : whole
-  return { whole, text: SPACES.test(text) ? text.replace(RUN_OF_SPACES, ' ') : text, before, after }
-}
-
-function withoutEdges(text: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && isSpace(text.charCodeAt(start))) start++
-  while (end > start && isSpace(text.charCodeAt(end - 1))) end--
-  return text.slice(start, end)
-}
-
-function isSpace(code: number): boolean {
-  return code === 32 || (code >= 9 && code <= 13 && code !== 11)
-}
 
 /** Lays out a text with layout marks: breaks collapse, cells are separated, and links show their address once. */
 export function layOutText(marked: string): string {
@@ -111,6 +24,20 @@ export function layOutPieces(row: readonly Piece[], steps: readonly (readonly La
   return page.finish()
 }
 
+const KEPT: Record<string, string> = {
+  [LAYOUT.keptBreak]: '\n',
+  [LAYOUT.keptSpace]: ' ',
+  [LAYOUT.keptTab]: '\t',
+}
+
+/** A link that is being read, or the last one while nothing follows it. */
+interface Link {
+  /** What separates it from the text before it. */
+  gap: string
+  label: string
+  address: string
+}
+
 class Page {
   #text = ''
   /** Line breaks to write before the next visible character. */
@@ -119,8 +46,13 @@ class Page {
   /** Right after the bullet of an item, whose content begins on the same line. */
   #atItem = false
   readonly #lists: { next?: number }[] = []
-  /** The text of the open link, and its address once that is being read. */
-  #link: { label: string; address?: string } | undefined
+  #link: Link | undefined
+  /** The last link, until something else follows. A link with the same address right behind it doesn't repeat the address. */
+  #done: Link | undefined
+  /** Receives words that are not text: the address of a link, or the first number of a list. */
+  #read: { of: 'address' | 'start'; words: string } | undefined
+  /** White space inside preformatted text, until a word follows. */
+  #kept: string | undefined
 
   follow(steps: readonly LayoutStep[]): void {
     for (const step of steps) {
@@ -145,19 +77,37 @@ class Page {
       case LAYOUT.bullets:
         this.#lists.push({})
         return this.#break(this.#lists.length === 1 ? 2 : 1)
-      case LAYOUT.numbers:
-        this.#lists.push({ next: 1 })
+      case LAYOUT.start:
+        this.#read = { of: 'start', words: '' }
+        return
+      case LAYOUT.numbers: {
+        const start = Number.parseInt(this.#read?.words ?? '1', 10)
+        this.#read = undefined
+        this.#lists.push({ next: Number.isSafeInteger(start) ? start : 1 })
         return this.#break(this.#lists.length === 1 ? 2 : 1)
+      }
+      case LAYOUT.preformatted:
+        this.#break(2)
+        this.#kept = ''
+        return
+      case LAYOUT.preformattedEnd:
+        this.#kept = undefined
+        return this.#break(2)
+      case LAYOUT.keptBreak:
+      case LAYOUT.keptSpace:
+      case LAYOUT.keptTab:
+        return this.#keep(KEPT[mark]!)
       case LAYOUT.item:
         return this.#item()
       case LAYOUT.listEnd:
         this.#lists.pop()
         return this.#break(this.#lists.length === 0 ? 2 : 1)
       case LAYOUT.link:
-        this.#link = { label: '' }
+        this.#endLink()
+        this.#link = { gap: '', label: '', address: '' }
         return
       case LAYOUT.linkTo:
-        this.#link = { label: this.#link?.label ?? '', address: '' }
+        this.#read = { of: 'address', words: '' }
         return
       case LAYOUT.linkEnd:
         return this.#endLink()
@@ -165,6 +115,8 @@ class Page {
   }
 
   finish(): string {
+    this.#endLink()
+    this.#commit()
     return this.#text === '' ? '' : `${this.#text}\n`
   }
 
@@ -173,20 +125,41 @@ class Page {
   }
 
   words({ whole, text, before, after }: Words): void {
-    if (this.#link?.address !== undefined) {
-      this.#link.address += whole
+    if (this.#read !== undefined) {
+      this.#read.words += whole
       return
     }
+    if (this.#kept !== undefined) return this.#keep(whole)
     if (before) this.#space ||= ' '
     if (text === '') return
     this.#write(text)
     if (after) this.#space = ' '
   }
 
+  /** Adds preformatted text, whose own white space remains. */
+  #keep(text: string): void {
+    const before = this.#kept ?? ''
+    const words = text.trimEnd()
+    if (words === '') this.#kept = before + text
+    else {
+      const kept = `${before}${text.slice(0, words.length)}`
+      // A block begins and ends with its first and last word's line.
+      const isFirst = this.#breaks > 0
+      this.#kept = text.slice(words.length)
+      this.#write(isFirst ? kept.slice(kept.lastIndexOf('\n', kept.search(/\S/)) + 1) : kept)
+    }
+  }
+
   #write(text: string): void {
-    const gap = this.#text === '' ? '' : this.#breaks > 0 ? BREAKS[this.#breaks]! : this.#space
-    if (this.#link !== undefined) this.#link.label += this.#link.label === '' ? text : gap + text
-    this.#text += gap === '' ? text : gap + text
+    const isFirst = this.#text === '' && this.#done === undefined && !this.#link?.label
+    const gap = isFirst ? '' : this.#breaks > 0 ? BREAKS[this.#breaks]! : this.#space
+    if (this.#link === undefined) {
+      this.#commit()
+      this.#text += gap + text
+    } else if (this.#link.label === '') {
+      this.#link.gap = gap
+      this.#link.label = text
+    } else this.#link.label += gap + text
     this.#breaks = 0
     this.#space = ''
     this.#atItem = false
@@ -204,19 +177,43 @@ class Page {
 
   #endLink(): void {
     const link = this.#link
+    if (link === undefined) return
     this.#link = undefined
-    if (link?.address === undefined) return
-    const address = link.address.trim()
-    const label = link.label.trim()
-    if (
+    const address = this.#read?.words.trim() ?? ''
+    this.#read = undefined
+    const isShown = !(
       address === '' ||
       address.startsWith('#') ||
-      label === address ||
-      `mailto:${label}` === address ||
-      `tel:${label}` === address
+      link.label === address ||
+      `mailto:${link.label}` === address ||
+      `tel:${link.label}` === address
     )
-      return
-    if (label !== '') this.#space ||= ' '
-    this.#write(label === '' ? address : `[${address}]`)
+    if (isShown) link.address = address
+    if (link.label === '') {
+      if (!isShown) return
+      const isFirst = this.#text === '' && this.#done === undefined
+      link.gap = isFirst ? '' : this.#breaks > 0 ? BREAKS[this.#breaks]! : this.#space
+      this.#breaks = 0
+      this.#space = ''
+      this.#atItem = false
+    }
+    this.#add(link)
+  }
+
+  #add(link: Link): void {
+    const last = this.#done
+    if (last === undefined || last.address === '' || last.address !== link.address) {
+      this.#commit()
+      this.#done = link
+    } else if (last.label === '') last.label = link.label
+    else if (link.label !== '' && link.label !== last.label) last.label += link.gap + link.label
+  }
+
+  #commit(): void {
+    if (this.#done === undefined) return
+    const { gap, label, address } = this.#done
+    this.#done = undefined
+    this.#text += gap + label
+    if (address !== '') this.#text += label === '' ? address : ` [${address}]`
   }
 }

@@ -1,5 +1,5 @@
 import os from 'node:os'
-import { domainToASCII } from 'node:url'
+import { toAsciiDomain } from '../../../src/protocol/addressForms.js'
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 
 /**
@@ -8,7 +8,7 @@ import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
  */
 export function ehloNameFor({ ehloName }: SmtpTransport, sender = ''): string {
   if (ehloName !== undefined) return ehloName
-  const domain = domainToASCII(sender.slice(sender.lastIndexOf('@') + 1))
-  if (sender.includes('@') && domain !== '') return domain
+  const domain = sender.includes('@') ? toAsciiDomain(sender.slice(sender.lastIndexOf('@') + 1)) : undefined
+  if (domain !== undefined) return domain.toLowerCase()
   return os.hostname().replace(/[^A-Za-z0-9-]/g, '-') || 'localhost'
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../../../src/protocol/tasks.js'
-import { missingPaths } from '../../../../src/templates/missingData.js'
+import { dataProblems } from '../../../../src/templates/missingData.js'
 import { Binder, type OutputEncoder } from '../../../../workers/render/bind/binder.js'
 import { BindingRun } from '../../../../workers/render/bind/bindingRun.js'
 import { escapeHtml } from '../../../../workers/render/bind/values.js'
@@ -32,7 +32,10 @@ function compileText(generated: Generated): (data: JsonObject) => Bound {
     // A template that is built ahead goes through JSON.
     const partials = JSON.parse(JSON.stringify(trees.partials)) as typeof trees.partials
     const binder = new Binder(nodes, helpers, AS_HANDLEBARS, new Map(Object.entries(partials)))
-    return (data) => ({ foretold: missingPaths(needs, data), ...orFailure(() => bindText(binder, data)) })
+    return (data) => ({
+      foretold: dataProblems(needs, data, []).missing,
+      ...orFailure(() => bindText(binder, data)),
+    })
   } catch (error) {
     return () =>
       orFailure(() => {

@@ -25,6 +25,13 @@ const HOSTILE = [
   '&lt;',
   '-->',
   '0',
+  '\u00a0Ada',
+  'Ada\u2003',
+  '\ufeffx\v',
+  ' \u00a0 ',
+  '\u2028',
+  'a\u00a0\u00a0b',
+  'two  words\n and\tmore',
 ]
 
 const text = fc.oneof(

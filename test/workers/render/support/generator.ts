@@ -155,6 +155,7 @@ class Writer {
       if (roll === 7) return `<span style="color: {{@root.color}}">${this.value(kind)}</span>`
       if (roll === 8) return this.partial(`${this.choose.one('Part', 'of')} {{@root.a}}`)
       if (roll === 9) return `<!-- ${this.value(kind)} -->`
+      if (roll === 10) return this.laidOut(kind)
       return this.choose.one(
         'Hello',
         'dear &amp; old',
@@ -163,6 +164,19 @@ class Writer {
         '{{#*inline "in"}}<u>{{@root.c}}</u>{{/inline}}{{> in}}',
       )
     })
+  }
+
+  /** What the text part lays out on its own, or leaves out. */
+  laidOut(kind: Kind): string {
+    const words = this.value(kind)
+    return this.choose.one(
+      `<pre> a  ${words}\n  ${this.value(kind)} </pre>`,
+      `<ol start="${this.choose.one('3', '{{@root.n}}')}"><li>${words}</li><li>b</li></ol>`,
+      `<i style="${this.choose.one('display: none', 'max-height:0', 'visibility:hidden', 'color: {{@root.color}}', 'display: {{@root.nothing}}', '{{@root.a}}')}">${words}</i>`,
+      `<i ${this.choose.one('hidden', '{{#if @root.yes}}hidden{{/if}}')}>${words}</i>`,
+      `<a href="{{@root.url}}"><img alt="" src="/x.png"></a> <a href="{{@root.url}}">${words}</a>`,
+      `\u00a0${words}\u2003`,
+    )
   }
 
   #define(source: string): string {
@@ -273,7 +287,7 @@ class Writer {
 
   template(): string {
     const head = this.choose.chance(50) ? `<mj-head>${this.head()}</mj-head>` : ''
-    return `<mjml>${head}<mj-body${this.#attributes.write('background-color css-class | width')}>${this.#children(1, 2, (kind) => this.body(kind), 'root')}</mj-body></mjml>`
+    return `<mjml${this.#attributes.write('lang dir')}>${head}<mj-body${this.#attributes.write('background-color css-class | width')}>${this.#children(1, 2, (kind) => this.body(kind), 'root')}</mj-body></mjml>`
   }
 }
 
