@@ -53,6 +53,11 @@ const boundaries = [
     why: 'Redis is an optional peer: only its queue driver may load it.',
   },
   {
+    to: ['pg', 'pg/**'],
+    from: ['src/queue/postgres/**'],
+    why: 'pg is an optional peer: only its queue driver may load it.',
+  },
+  {
     to: ['amqplib', 'amqplib/**'],
     from: ['src/intake/amqpSession.ts'],
     why: 'amqplib is an optional peer: src/intake/amqpSession.ts is its only importer.',

@@ -13,7 +13,7 @@ import { Intake } from './message/intake.js'
 import { type MailerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { threadFile } from './protocol/threadFile.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
-import type { QueueDriver } from './queue/driver.js'
+import type { Admit, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
 import { SuppressionLookup } from './suppressions/suppressionLookup.js'
@@ -93,8 +93,11 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
     warnOfTemplates(templates.manifests, logger)
-    const common = { limit: limits.queue, maxAge, retain, onChange: observer.changed, logger, clock, token }
-    queue = await openQueue(options.queue, common)
+    const assembled: { intake?: Intake } = {}
+    const admit: Admit = (submission) =>
+      assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
+    const common = { limit: limits.queue, maxAge, retain, logger, clock, token, admit }
+    queue = await openQueue(options.queue, { ...common, onChange: observer.changed })
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
     const feedback = feedbackOf({ queue, suppressions, metrics, logger, bounces: options.bounces })
@@ -137,6 +140,8 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
       templates: templates.manifests,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
+    const intakeParts = { clock, validation, templates, queue, tracing, figures }
+    const intake = (assembled.intake = new Intake({ ...intakeParts, suppressions: suppressionLookup }))
     if (options.role !== 'send') {
       await queue.start(dispatcher)
       dispatcher.started()
@@ -157,15 +162,6 @@ async function assemble(input: MailerOptions, sharing: boolean): Promise<Mailer>
     })
     const settings = new TransportSettings({ queue, manager })
     await settings.refresh()
-    const intake = new Intake({
-      clock,
-      validation,
-      templates,
-      queue,
-      tracing,
-      figures,
-      suppressions: suppressionLookup,
-    })
     const { Scheduler } = await import('./schedules/scheduler.js')
     const scheduler = new Scheduler({ queue, clock, logger, accepts: options.role !== 'deliver', intake })
     const mailer = new Mailer({

@@ -37,7 +37,7 @@ export type { SafeModeOptions } from './message/safeMode.js'
 export type { AttemptReport } from './telemetry/messageObserver.js'
 export { explain } from './message/explain.js'
 export type { HistogramSnapshot } from './structures/histogram.js'
-export type { Interceptor, Refusal } from './message/intake.js'
+export type { Interceptor, Refusal, SendResult } from './message/intake.js'
 export type { Logger } from './logging/logger.js'
 export type { EventLoopDelay } from './telemetry/loopDelay.js'
 export type {
@@ -53,6 +53,7 @@ export type {
   TemplateMail,
 } from './message/mail.js'
 export type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
+export type { SendOptions } from './message/transactions.js'
 export type { Mailer } from './mailer.js'
 export type {
   Activity,
@@ -82,7 +83,7 @@ export type { LimitOptions } from './limits.js'
 export type { MailerOptions } from './options.js'
 export type { TemplateOptions, TemplateReload } from './templates/templateOptions.js'
 export type { Outcome, Phase, RecipientOutcome, SmtpReply, Timings } from './protocol/outcome.js'
-export type { CommitStats, ListQuery, MessagePage, QueueStats } from './queue/driver.js'
+export type { CommitStats, ListQuery, MessagePage, QueueStats, Transaction } from './queue/driver.js'
 export type { MessagePreview } from './message/messageView.js'
 export type { MessageCount, MessageFilter } from './message/pagination.js'
 export type { ResendChanges } from './message/resend.js'

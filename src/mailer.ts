@@ -13,7 +13,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
-import type { Intake } from './message/intake.js'
+import type { Intake, SendResult } from './message/intake.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -27,6 +27,7 @@ import {
 } from './message/pagination.js'
 import type { ResendChanges } from './message/resend.js'
 import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
+import type { SendOptions } from './message/transactions.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
@@ -60,17 +61,16 @@ export class Mailer {
   }
 
   /**
-   * Sends a mail, or a prepared mail. Resolves once the queue has stored it.
-   * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`,
-   *   `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver'
+   * Sends a mail, or a prepared mail. Resolves once the queue has stored it; with `tx`, it goes out if that transaction commits.
+   * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`, `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver', or for `tx` without a queue on Postgres
    */
-  async send(mail: Mail | PreparedMail): Promise<Receipt> {
-    return await this.#intake.take(mail)
+  async send(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
+    return await this.#intake.take(mail, options)
   }
 
   /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
-  async sendMany(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
-    return await this.#intake.takeAll(mails)
+  async sendMany(mails: readonly (Mail | PreparedMail)[], options: SendOptions = {}): Promise<SendResult[]> {
+    return await this.#intake.takeAll(mails, options)
   }
 
   /** Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`. */
@@ -99,7 +99,9 @@ export class Mailer {
 
   /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
   async wait(id: string, options: WaitOptions = {}): Promise<Message> {
-    return this.#parts.waiters.follow(this.#open.queue, id, () => this.find(id), options)
+    const { intake, queue, waiters } = this.#open
+    const lookup = intake.lookup(id, () => this.find(id))
+    return waiters.follow(queue, id, lookup, options)
   }
 
   /**

@@ -66,7 +66,7 @@ export interface MailerOptions {
   templates?: string | TemplateOptions
   /**
    * Where messages are queued. `memory` is lost when the process ends; `sqlite:./outbox.db` is a file, and every message is
-   * on disk before its receipt is returned; `redis://host:6379` is shared by many machines.
+   * on disk before its receipt is returned; `redis://host:6379` and `postgres://host/database` are shared by many machines.
    * @default 'memory'
    * @example queue: 'sqlite:./outbox.db'
    */
@@ -256,7 +256,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   const role = check.oneOf(options['role'] ?? 'both', 'role', ['both', 'send', 'deliver'])
   const queue = resolveQueue(check, options['queue'] ?? 'memory')
   if (role !== 'both' && queue.kind === 'memory')
-    check.fail('role', `'${role}' needs a queue that processes share: sqlite: or redis:`)
+    check.fail('role', `'${role}' needs a queue that processes share: sqlite:, redis: or postgres:`)
   const redact = resolveRedact(check, options['redact'] ?? {})
   const transports = resolveTransports(check, options, role)
   refuseInboxInProduction(check, transports, options['allowInboxInProduction'] ?? false)

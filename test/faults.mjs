@@ -9,6 +9,7 @@ const env = {
   SOAK_MAILS: '2000',
   DEAD_HOST_MAILS: '10000',
   FLEET_MAILS: '5000',
+  POSTGRES_WORKER_ROUNDS: '20',
   ...process.env,
 }
 const files = ['faults', 'queue', 'workers/smtp', 'threads', 'transports/breaker.test.ts'].map(

@@ -9,6 +9,7 @@ import { checkCommand } from './checkCommand.js'
 import { doctorCommand } from './doctorCommand.js'
 import { inboxCommand } from './inboxCommand.js'
 import { initCommand } from './initCommand.js'
+import { migrateCommand } from './migrateCommand.js'
 import { renderCommand } from './renderCommand.js'
 import { sendCommand } from './sendCommand.js'
 import { sendmailCommand } from './sendmailCommand.js'
@@ -25,7 +26,7 @@ const GROUPS: Record<string, Command[]> = {
   'Start:': [initCommand(), typesCommand()],
   'Templates:': [renderCommand(), checkCommand(), buildCommand()],
   'Mail:': [sendCommand(), sendmailCommand(), doctorCommand(), inboxCommand()],
-  'Run:': [serveCommand(), workerCommand()],
+  'Run:': [serveCommand(), workerCommand(), migrateCommand()],
   'Measure:': [benchCommand()],
 }
 

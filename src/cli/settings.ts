@@ -146,11 +146,49 @@ export async function templateOptions(
   }
 }
 
-/** Settings of the mailer, from flags and environment variables. Flags take precedence. */
-export interface MailerSettings extends TemplateSettings {
-  transport?: string
+/** The queue of a command. */
+export interface QueueSettings {
   queue?: string
   prefix?: string
+  schema?: string
+}
+
+/** Adds the flags of all commands that open a queue. */
+export function withQueueFlags(command: Command): Command {
+  return command
+    .addOption(
+      settingFlag(
+        '--queue <url>',
+        'queue: memory, sqlite:PATH, redis://HOST:PORT, or postgres://HOST:PORT/DATABASE (default: memory)',
+        'QUEUE',
+      ),
+    )
+    .addOption(
+      settingFlag('--prefix <name>', "prefix of the queue's keys in Redis (default: threadpost)", 'PREFIX'),
+    )
+    .addOption(
+      settingFlag(
+        '--schema <name>',
+        "schema of the queue's tables in Postgres (default: threadpost)",
+        'SCHEMA',
+      ),
+    )
+}
+
+/** Returns the option `queue` of `createMailer()`, or undefined. Empty settings are ignored. */
+export function queueOption(input: QueueSettings): MailerOptions['queue'] {
+  const { queue, prefix, schema } = withoutEmpty(input)
+  if (queue === undefined || (prefix === undefined && schema === undefined)) return queue
+  return {
+    url: queue,
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(schema === undefined ? {} : { schema }),
+  }
+}
+
+/** Settings of the mailer, from flags and environment variables. Flags take precedence. */
+export interface MailerSettings extends TemplateSettings, QueueSettings {
+  transport?: string
   from?: string
   threads?: number
   dkim?: DkimOptions
@@ -159,23 +197,13 @@ export interface MailerSettings extends TemplateSettings {
 
 /** Adds the flags that all mail-sending commands share. */
 export function withMailerFlags(command: Command): Command {
-  return withTemplateFlags(command)
+  return withQueueFlags(withTemplateFlags(command))
     .addOption(
       settingFlag(
         '--transport <url>',
         'URL of the mail transport: smtp://user:pass@host:587, smtps://…, sendgrid://KEY@, ses://REGION, file:./folder, or inbox:',
         'TRANSPORT',
       ),
-    )
-    .addOption(
-      settingFlag(
-        '--queue <url>',
-        'queue: memory, sqlite:PATH, or redis://HOST:PORT (default: memory)',
-        'QUEUE',
-      ),
-    )
-    .addOption(
-      settingFlag('--prefix <name>', "prefix of the queue's keys in Redis (default: threadpost)", 'PREFIX'),
     )
     .addOption(settingFlag('--from <mailbox>', "default sender: 'Acme <hello@acme.example>'", 'FROM'))
     .addOption(
@@ -207,8 +235,8 @@ export async function mailerOptions(input: MailerSettings): Promise<MailerOption
   if (settings.from !== undefined) options.from = settings.from
   if (settings.allowInboxInProduction === true) options.allowInboxInProduction = true
   if (settings.threads !== undefined) options.threads = settings.threads
-  const { queue, prefix } = settings
-  if (queue !== undefined) options.queue = prefix === undefined ? queue : { url: queue, prefix }
+  const queue = queueOption(settings)
+  if (queue !== undefined) options.queue = queue
   return options
 }
 

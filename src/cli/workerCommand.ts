@@ -26,7 +26,7 @@ export function workerCommand(): Command {
   const command = new Command('worker')
     .summary('deliver mail from a shared queue')
     .description(
-      'Deliver the mail that other processes put into a shared queue (redis: or sqlite:). You can run any number of workers; ' +
+      'Deliver the mail that other processes put into a shared queue (redis:, postgres: or sqlite:). You can run any number of workers; ' +
         'with sqlite:, one delivers, and another takes over if it dies. On SIGTERM, the worker finishes work in progress.',
     )
     .addOption(

@@ -3,10 +3,12 @@ import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import { bounceAddress, idInBounceAddress } from '../feedback/bounceAddress.js'
 import type { JsonObject } from '../protocol/tasks.js'
-import type { EnqueueResult, QueueDriver } from '../queue/driver.js'
+import type { Admit, EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
+import { GenerationalCache } from '../structures/generationalCache.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { FigureCollector } from '../telemetry/figures.js'
 import type { Tracing } from '../telemetry/tracing.js'
+import type { MessageLookup } from '../telemetry/waiters.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
 import { isPlainObject, Validator } from '../validation.js'
 import { readAttachments, readsAttachments } from './attachmentFiles.js'
@@ -16,6 +18,7 @@ import { fromPrepared, toPrepared } from './prepare.js'
 import { type ResendChanges, toResend } from './resend.js'
 import { signedUnsubscribe } from './signedUnsubscribe.js'
 import { isPrepared, type ValidationContext, toJob } from './toJob.js'
+import { refusedWith, type SendOptions, transactionOf } from './transactions.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
@@ -54,6 +57,12 @@ async function intercepted(interceptor: Interceptor, mail: Mail | PreparedMail):
 const MAYBE_ACCEPTED =
   'It is unknown whether the mail was accepted: to send it once, use the same idempotencyKey again, or look for its id with find()'
 
+/** The receipt of a mail, or the error with which it was refused. */
+export type SendResult = Receipt | ThreadpostError
+
+/** Ids of uncommitted messages that are remembered, so that `wait()` can wait for their transaction. */
+const MAX_UNCOMMITTED = 10_000
+
 export interface IntakeDependencies {
   clock: Clock
   validation: ValidationContext
@@ -67,18 +76,20 @@ export interface IntakeDependencies {
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
 export class Intake {
   readonly #parts: IntakeDependencies
+  readonly #uncommitted = new GenerationalCache<string, true>(MAX_UNCOMMITTED)
 
   constructor(parts: IntakeDependencies) {
     this.#parts = parts
   }
 
-  async take(mail: Mail | PreparedMail): Promise<Receipt> {
+  async take(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
+    const tx = transactionOf(options, this.#parts.queue)
     const { validation, templates } = this.#parts
     const plain = validation.options.intercept === undefined && !readsAttachments(mail)
     const ready = plain ? { mail } : await this.#readied(mail)
     const checked = templates.retryWhenStale(() => this.#toJob(ready))
     const job = checked instanceof Promise ? await checked : checked
-    const [answer] = await this.#enqueue([job])
+    const [answer] = await this.#enqueue([job], tx)
     const receipt = this.#receipt(job, answer)
     if (receipt instanceof ThreadpostError) throw receipt
     return receipt
@@ -102,20 +113,47 @@ export class Intake {
     return receipt
   }
 
-  async takeAll(mails: readonly (Mail | PreparedMail)[]): Promise<(Receipt | ThreadpostError)[]> {
+  async takeAll(mails: readonly (Mail | PreparedMail)[], options: SendOptions = {}): Promise<SendResult[]> {
+    const tx = transactionOf(options, this.#parts.queue)
     const ready = await this.#interceptedAll(mails)
     const check = () => ready.map((mail) => orError(() => this.#toJob(mail)))
     let jobs = check()
     if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
     const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
-    const answers = (await this.#enqueue(accepted)).values()
+    const answers = (await this.#enqueue(accepted, tx)).values()
     return jobs.map((job) =>
       job instanceof ThreadpostError ? job : this.#receipt(job, answers.next().value),
     )
   }
 
+  /** Checks a mail that was submitted past `send()`. Files are not read for it. */
+  readonly admit: Admit = async ({ id, acceptedAt, mail }) => {
+    try {
+      const { validation, templates, figures, suppressions } = this.#parts
+      const given = JSON.parse(mail) as Mail
+      const { intercept } = validation.options
+      const { mail: input, original } =
+        intercept === undefined ? { mail: given } : await intercepted(intercept, given)
+      const job = await templates.retryWhenStale(() =>
+        toJob(input, validation, acceptedAt, { identity: { id, date: acceptedAt }, original }),
+      )
+      figures.accepted()
+      const safe = this.#safe(job)
+      if (!suppressions.empty) await suppressions.markAll([safe])
+      return { job: safe }
+    } catch (error) {
+      if (!(error instanceof ThreadpostError)) throw error
+      return { refused: refusedWith(error) }
+    }
+  }
+
   prepare(mail: Mail): PreparedMail {
     return toPrepared(mail as unknown as Record<string, unknown>, this.#toJob({ mail }))
+  }
+
+  /** How `wait()` looks a message up: one that was sent in a transaction may appear later, with the commit. */
+  lookup(id: string, find: MessageLookup['find']): MessageLookup {
+    return { find, mayAppear: this.#uncommitted.has(id) }
   }
 
   /** The context of a mail that is sent or rendered now. */
@@ -149,19 +187,26 @@ export class Intake {
     return original === undefined ? { mail: read } : { mail: read, original }
   }
 
-  #enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+  #enqueue(jobs: readonly MailJob[], tx?: Transaction): Promise<EnqueueResult[]> {
     const { suppressions } = this.#parts
-    return suppressions.empty ? this.#store(jobs) : suppressions.markAll(jobs).then(() => this.#store(jobs))
+    return suppressions.empty
+      ? this.#store(jobs, tx)
+      : suppressions.markAll(jobs).then(() => this.#store(jobs, tx))
   }
 
-  #store(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+  #store(jobs: readonly MailJob[], tx: Transaction | undefined): Promise<EnqueueResult[]> {
     const ended = this.#parts.tracing.sending(jobs)
-    const enqueued = this.#parts.queue.enqueue(jobs)
+    const enqueued = tx === undefined ? this.#parts.queue.enqueue(jobs) : this.#enqueueIn(tx, jobs)
     if (ended === undefined) return enqueued
     return enqueued.then((answers) => {
       ended(answers)
       return answers
     })
+  }
+
+  async #enqueueIn(tx: Transaction, jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
+    for (const { id } of jobs) this.#uncommitted.add(id, true)
+    return (await this.#parts.queue.enqueueIn?.(tx, jobs)) ?? []
   }
 
   #toJob(intake: Intercepted | ThreadpostError): MailJob {

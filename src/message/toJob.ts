@@ -72,10 +72,11 @@ export interface Origin {
   original?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** The identity of a message that was prepared earlier. */
+/** The identity of a message that was prepared or submitted earlier. */
 export interface Identity {
   id: string
-  messageId: string
+  /** Absent if it follows from the id and the sender. */
+  messageId?: string
   date: number
 }
 

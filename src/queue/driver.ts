@@ -6,6 +6,7 @@ import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/evidence.js'
+import type { Outcome } from '../protocol/outcome.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
@@ -34,6 +35,20 @@ export type EnqueueResult =
   | { result: 'full' }
   /** The queue can't store anything at the moment. `accepted` is present if the message may be accepted nevertheless. */
   | { result: 'unavailable'; problem: string; accepted?: 'unknown' }
+
+/**
+ * A transaction of the application, for `send(mail, { tx })`: the mail is stored if the transaction commits, and only then. A
+ * client of pg that is inside a transaction is one.
+ */
+export interface Transaction {
+  /**
+   * Runs a statement inside the transaction.
+   * @param text one statement, with the parameter `$1`, once
+   * @param values the value of the parameter, a text
+   * @returns the rows, or an object that has them as `rows`
+   */
+  query(text: string, values: unknown[]): PromiseLike<unknown>
+}
 
 /** The code that delivers; the queue calls it. */
 export interface Consumer {
@@ -66,6 +81,18 @@ export interface Consumer {
 /** Called after each change of a message, once the change is as safe as the queue promises. Must not throw. */
 export type ChangeListener = (message: QueuedMessage) => void
 
+/** A mail that was submitted past the intake: in SQL. */
+export interface Submission {
+  id: string
+  /** Milliseconds since the epoch. */
+  acceptedAt: number
+  /** The mail as JSON, not checked yet. */
+  mail: string
+}
+
+/** Checks a submission as `send()` does. Resolves to the job, or to the outcome with which its message fails. */
+export type Admit = (submission: Submission) => Promise<{ job: MailJob } | { refused: Outcome }>
+
 /** The options that every driver takes. */
 export interface DriverOptions {
   /** Maximum number of unsettled messages. */
@@ -74,6 +101,8 @@ export interface DriverOptions {
   maxAge: number
   retain: Retention
   onChange: ChangeListener
+  /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
+  admit?: Admit
 }
 
 export interface RetentionOptions {
@@ -168,6 +197,11 @@ export interface QueueDriver {
    * rejects. Calls the change listener for each job that was queued, but not for duplicates.
    */
   enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]>
+  /**
+   * Stores jobs in the caller's transaction, with one result for each job, in order. They can be found and delivered once it is
+   * committed. Doesn't call the change listener. Rejects with the error of the transaction.
+   */
+  enqueueIn?(tx: Transaction, jobs: readonly MailJob[]): Promise<EnqueueResult[]>
   /**
    * Starts handing out due messages: higher priorities first, then the older ones, never more at a time than the consumer has
    * slots. Called at most once; a process that only enqueues never calls it.

@@ -9,7 +9,7 @@ import { journalFile } from './sqlite/outboxProtocol.js'
 
 /** The option `queue` as an object, for settings beyond the URL. */
 export interface QueueOptions {
-  /** `memory`, `sqlite:PATH`, or `redis://user:password@host:6379/0` (`rediss:` with TLS) */
+  /** `memory`, `sqlite:PATH`, `redis://user:password@host:6379/0` (`rediss:` with TLS), or `postgres://user:password@host:5432/database` */
   url: string
   /** Maximum size of the SQLite file in bytes. A full queue refuses mail with `QUEUE_UNAVAILABLE` until some has been sent. @default limited by the disk only */
   maxSize?: number
@@ -19,9 +19,30 @@ export interface QueueOptions {
   redis?: Record<string, unknown>
   /** `sqlite:PATH` of a file that stores mail while Redis is unreachable and forwards it afterwards. @default none: mail is refused meanwhile */
   spool?: string
+  /** Schema of the tables in Postgres. Queues in different schemas are independent. @default 'threadpost' */
+  schema?: string
+  /** Whether the tables in Postgres are created and brought to the version of this package at the start. @default true */
+  migrate?: boolean
+  /**
+   * Whether Postgres announces messages with NOTIFY, so that they leave at once. `false` for PgBouncer in transaction mode: then
+   * processes look for messages ten times a second. @default true
+   */
+  listen?: boolean
+  /** Options for pg's Pool, which override the URL: `{ ssl, max, … }`. @default none */
+  postgres?: Record<string, unknown>
 }
 
-export type QueueSpec = { kind: 'memory' } | { kind: 'sqlite'; file: string; maxSize?: number } | RedisSpec
+export type QueueSpec =
+  { kind: 'memory' } | { kind: 'sqlite'; file: string; maxSize?: number } | RedisSpec | PostgresSpec
+
+interface PostgresSpec {
+  kind: 'postgres'
+  url: string
+  schema: string
+  migrate: boolean
+  listen: boolean
+  postgres: Record<string, unknown>
+}
 
 interface RedisSpec {
   kind: 'redis'
@@ -34,19 +55,23 @@ interface RedisSpec {
 
 const SQLITE = 'sqlite:'
 const REDIS = /^rediss?:\/\//
+const POSTGRES = /^postgres(?:ql)?:\/\//
 /** Room for an empty file and the log of one commit. */
 const MIN_SIZE = 1024 * 1024
 
 /** Checks the option `queue` and fills in the defaults. */
 export function resolveQueue(check: Validator, value: unknown): QueueSpec {
   const input = isPlainObject(value)
-    ? check.object(value, 'queue', ['url', 'maxSize', 'prefix', 'redis', 'spool'])
+    ? check.object(value, 'queue', ['url', ...Object.keys(FIELDS)])
     : { url: value }
   const path = isPlainObject(value) ? 'queue.url' : 'queue'
   const url = check.string(input['url'], path)
-  const kind = url.startsWith(SQLITE) ? 'sqlite' : REDIS.test(url) ? 'redis' : 'memory'
+  const kind = kindOf(url)
   if (kind === 'memory' && url !== 'memory')
-    check.fail(path, "must be 'memory', 'sqlite:PATH' or 'redis://HOST:PORT'")
+    check.fail(
+      path,
+      "must be 'memory', 'sqlite:PATH', 'redis://HOST:PORT' or 'postgres://HOST:PORT/DATABASE'",
+    )
   for (const [field, owner] of Object.entries(FIELDS)) {
     if (input[field] !== undefined && kind !== owner)
       check.fail(
@@ -64,11 +89,54 @@ export function resolveQueue(check: Validator, value: unknown): QueueSpec {
     }
     case 'redis':
       return redisOf(check, input, url, path)
+    case 'postgres':
+      return postgresOf(check, input, url, path)
   }
 }
 
+function kindOf(url: string): QueueSpec['kind'] {
+  if (url.startsWith(SQLITE)) return 'sqlite'
+  if (REDIS.test(url)) return 'redis'
+  return POSTGRES.test(url) ? 'postgres' : 'memory'
+}
+
 /** Fields that apply to one kind of queue only. */
-const FIELDS = { maxSize: 'sqlite', prefix: 'redis', redis: 'redis', spool: 'redis' } as const
+const FIELDS = {
+  maxSize: 'sqlite',
+  prefix: 'redis',
+  redis: 'redis',
+  spool: 'redis',
+  schema: 'postgres',
+  migrate: 'postgres',
+  listen: 'postgres',
+  postgres: 'postgres',
+} as const
+
+function postgresOf(
+  check: Validator,
+  input: Record<string, unknown>,
+  url: string,
+  path: string,
+): PostgresSpec {
+  if (!URL.canParse(url))
+    check.fail(path, "must be a Postgres URL: write 'postgres://user:password@host:5432/database'")
+  const schema = check.string(input['schema'] ?? 'threadpost', 'queue.schema', 40)
+  if (!/^[a-z_][a-z0-9_]*$/.test(schema) || schema.startsWith('pg_'))
+    check.fail(
+      'queue.schema',
+      "must consist of lowercase letters, digits and underscores, and not begin with 'pg_'",
+    )
+  const postgres = input['postgres'] ?? {}
+  if (!isPlainObject(postgres)) check.fail('queue.postgres', 'must be an object of pg Pool options')
+  return {
+    kind: 'postgres',
+    url,
+    schema,
+    migrate: check.boolean(input['migrate'] ?? true, 'queue.migrate'),
+    listen: check.boolean(input['listen'] ?? true, 'queue.listen'),
+    postgres,
+  }
+}
 
 function redisOf(check: Validator, input: Record<string, unknown>, url: string, path: string): RedisSpec {
   if (!URL.canParse(url)) check.fail(path, "must be a Redis URL: write 'redis://user:password@host:6379/0'")
@@ -123,6 +191,10 @@ export async function openQueue(
       const redis = { ...rest, ...location }
       if (spool === undefined) return (await import('./redis/driver.js')).RedisQueue.open(redis)
       return (await import('./redis/spooledQueue.js')).SpooledQueue.open(redis, spool)
+    }
+    case 'postgres': {
+      const { kind: _, ...location } = queue
+      return (await import('./postgres/driver.js')).PostgresQueue.open({ ...rest, ...location })
     }
   }
 }

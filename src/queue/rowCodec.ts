@@ -148,3 +148,24 @@ export function statusOf(row: Pick<StateRow, 'status'>): Status {
 export function boundSubject({ rest }: Pick<StateRow, 'rest'>): string | undefined {
   return rest === null ? undefined : (JSON.parse(rest) as StateRest).subject
 }
+
+/** The kind of an attachment's content as text: a string, or bytes in base64. */
+type PackedFile = [kind: 's' | 'b', text: string]
+
+/** The attachments' bytes as text, for a server that takes and returns texts; '' if there are none. */
+export function packFiles(files: readonly AttachmentBytes[] | null): string {
+  if (files === null) return ''
+  return JSON.stringify(
+    files.map(({ content }): PackedFile =>
+      typeof content === 'string' ? ['s', content] : ['b', Buffer.from(content).toString('base64')],
+    ),
+  )
+}
+
+/** The reverse of {@link packFiles}. */
+export function unpackFiles(files: string | null | undefined): AttachmentBytes[] {
+  if (files === null || files === undefined || files === '') return []
+  return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
+    content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
+  }))
+}

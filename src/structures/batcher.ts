@@ -51,19 +51,27 @@ interface PendingRequest<Request, Reply> {
  *     request(a) ─┐                        ┌─▶ reply to a
  *     request(b) ─┼─▶ run([a, b, c]) ──────┼─▶ reply to b
  *     request(c) ─┘                        └─▶ reply to c
+ *
+ * With a limit of commands that run at a time, the requests that arrive meanwhile share the next one.
  */
 export class RequestBatcher<Request, Reply> {
   readonly #maxBatch: number
   readonly #run: (requests: Request[]) => Promise<Reply[]>
+  readonly #maxRunning: number
   readonly #pending = new Batcher<PendingRequest<Request, Reply>>(() => this.#flush())
+  /** Requests that wait for a command to end. */
+  #waiting: PendingRequest<Request, Reply>[] = []
+  #running = 0
 
   /**
    * @param maxBatch requests in one command, at most; more are split into several commands that run at the same time
    * @param run returns the replies in the order of the requests; if it rejects, all requests of the command reject
+   * @param maxRunning commands that run at a time, at most
    */
-  constructor(maxBatch: number, run: (requests: Request[]) => Promise<Reply[]>) {
+  constructor(maxBatch: number, run: (requests: Request[]) => Promise<Reply[]>, maxRunning = Infinity) {
     this.#maxBatch = maxBatch
     this.#run = run
+    this.#maxRunning = maxRunning
   }
 
   request(request: Request): Promise<Reply> {
@@ -72,8 +80,20 @@ export class RequestBatcher<Request, Reply> {
 
   #flush(): void {
     const pending = this.#pending.take()
-    for (let start = 0; start < pending.length; start += this.#maxBatch)
-      void this.#send(pending.slice(start, start + this.#maxBatch))
+    this.#waiting = this.#waiting.length === 0 ? pending : this.#waiting.concat(pending)
+    this.#start()
+  }
+
+  #start(): void {
+    let from = 0
+    for (; from < this.#waiting.length && this.#running < this.#maxRunning; from += this.#maxBatch) {
+      this.#running++
+      void this.#send(this.#waiting.slice(from, from + this.#maxBatch)).then(() => {
+        this.#running--
+        this.#start()
+      })
+    }
+    if (from > 0) this.#waiting = this.#waiting.slice(from)
   }
 
   async #send(batch: PendingRequest<Request, Reply>[]): Promise<void> {

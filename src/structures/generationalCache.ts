@@ -5,7 +5,7 @@
  *     │ a b c │ d e f │   ──▶ add(g) ──▶    │ d e f │ g     │       count = 3
  *
  * Two maps, of which the older is dropped as a whole: taking the oldest entry out of one map again and again would pass over
- * the places of all that left before. `add()` and `take()` are O(1).
+ * the places of all that left before. Each operation is O(1).
  */
 export class GenerationalCache<K, V> {
   readonly #count: number
@@ -23,6 +23,10 @@ export class GenerationalCache<K, V> {
       this.#young = new Map()
     }
     this.#young.set(key, value)
+  }
+
+  has(key: K): boolean {
+    return this.#young.has(key) || this.#old.has(key)
   }
 
   /** Removes an entry and returns it; undefined if it isn't there, or is no longer kept. */

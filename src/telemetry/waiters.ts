@@ -20,6 +20,13 @@ export interface WaitOptions {
   signal?: AbortSignal
 }
 
+/** How a waiter looks its message up. */
+export interface MessageLookup {
+  find: () => Promise<Message | undefined>
+  /** Whether the message may appear later: its transaction may not be committed yet. */
+  mayAppear: boolean
+}
+
 /** Whether a wait is over. */
 type Done = (message: Message) => boolean
 
@@ -101,7 +108,7 @@ export class Waiters {
   async follow(
     queue: Pick<QueueDriver, 'subscribe' | 'durable'>,
     id: string,
-    find: () => Promise<Message | undefined>,
+    { find, mayAppear }: MessageLookup,
     { timeout = 60_000, signal, until = 'settled' }: WaitOptions,
   ): Promise<Message> {
     if (timeout !== Infinity) check.timeout(timeout, 'timeout')
@@ -116,8 +123,14 @@ export class Waiters {
     settlement.catch(() => undefined)
     try {
       const message = await find()
-      if (message === undefined)
-        throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
+      if (message === undefined) {
+        if (!mayAppear) throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
+        return await settlement.catch(async (error: unknown) => {
+          if (error instanceof ThreadpostError && error.code === 'WAIT_TIMEOUT' && !(await find()))
+            throw uncommitted(id, timeout)
+          throw error
+        })
+      }
       return done(message) ? message : await settlement
     } finally {
       clearInterval(looking)
@@ -143,6 +156,14 @@ function timedOut(id: string, timeout: number): ThreadpostError {
   return new ThreadpostError(
     'WAIT_TIMEOUT',
     `Message ${id} was not settled within ${timeout} ms; its delivery continues`,
+    { id },
+  )
+}
+
+function uncommitted(id: string, timeout: number): ThreadpostError {
+  return new ThreadpostError(
+    'WAIT_TIMEOUT',
+    `Message ${id} was not committed within ${timeout} ms: its transaction is still open, or was rolled back`,
     { id },
   )
 }

@@ -91,7 +91,7 @@ it('a single durable message needs two commits, and several messages share them'
 })
 
 const FORBIDDEN =
-  /node_modules\/(?:mjml|handlebars|html-to-text|express|zod|prom-client|helmet|bullmq|ioredis|better-sqlite3|smtp-server|postal-mime|commander|@aws-sdk|@opentelemetry)/
+  /node_modules\/(?:mjml|handlebars|html-to-text|express|zod|prom-client|helmet|bullmq|ioredis|pg|better-sqlite3|smtp-server|postal-mime|commander|@aws-sdk|@opentelemetry)/
 
 it("import 'threadpost' loads few modules, and none that is not needed yet", async () => {
   const loaded = await loadedScripts({ code: "await import('threadpost')" })

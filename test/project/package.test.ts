@@ -218,7 +218,15 @@ createMailer({ transport: 'smtp://127.0.0.1:1' }).catch(({ code, message }) => c
 `,
       })
       const out = `out/app.${format === 'esm' ? 'mjs' : 'cjs'}`
-      const external = ['bullmq', 'ioredis', '@opentelemetry/api', '@aws-sdk/*', 'better-sqlite3', 'mjml']
+      const external = [
+        'bullmq',
+        'ioredis',
+        'pg',
+        '@opentelemetry/api',
+        '@aws-sdk/*',
+        'better-sqlite3',
+        'mjml',
+      ]
       await bundle(app, { format, external, outfile: path.join(app, out), ...options })
       const { stdout } = await run(process.execPath, [out], { cwd: app })
       expect(stdout).toMatch(/^START_FAILED .*external: \['threadpost'\]/)

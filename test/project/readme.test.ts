@@ -10,6 +10,7 @@ import ts from 'typescript'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { folderOf } from '../support/folder.js'
 import { testInbox } from '../support/mailer.js'
+import { startPostgres } from '../support/postgres.js'
 import {
   appOf,
   type Block,
@@ -43,6 +44,7 @@ const KINDS = [
   'js',
   'js server',
   'js redis',
+  'js postgres',
   'js test',
   'sh',
   'xml',
@@ -156,6 +158,20 @@ describe('the documentation', () => {
     const source = block!.source
     expect(await printed(source.replace('redis://127.0.0.1:6379', redis.url))).toEqual(promisesOf(source))
   })
+
+  itWith(
+    ['postgres'],
+    'has a Postgres example in which an order and its mail are one commit',
+    async (tools) => {
+      const postgres = await startPostgres(tools.postgres)
+      onTestFinished(() => postgres.close())
+      const [block] = blocksOf('js postgres')
+      const source = block!.source
+      const script = source.replace('postgres://postgres@127.0.0.1:5432/postgres', postgres.url)
+      expect(script).not.toBe(source)
+      expect(await printed(script)).toEqual(promisesOf(source))
+    },
+  )
 
   it.each([
     ['MJML', 'xml', 'welcome.mjml'],

@@ -1,9 +1,7 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import path from 'node:path'
 import { createMailer, type Logger } from 'threadpost'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 import { builtFile } from '../support/built.js'
+import { startFleetWorker } from '../support/fleet.js'
 import { folderOf } from '../support/folder.js'
 import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
 import { mostInASecond } from '../support/mostInASecond.js'
@@ -13,21 +11,6 @@ import { startWorker } from '../support/worker.js'
 
 const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
 const WELCOME = '<mjml><mj-head><mj-title>Hi {{name}}</mj-title></mj-head><mj-body></mj-body></mjml>'
-
-/** A process of its own that delivers; killed when the test ends. */
-async function startFleetWorker(options: object): Promise<ChildProcess> {
-  const child = fork(path.resolve(import.meta.dirname, '../support/fleetWorker.mjs'), [
-    JSON.stringify(options),
-  ])
-  onTestFinished(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
-    child.kill('SIGKILL')
-    await gone
-  })
-  await once(child, 'message')
-  return child
-}
 
 describeWith(['redis-server'], 'processes that share a queue on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)

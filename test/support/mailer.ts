@@ -48,3 +48,10 @@ export async function testMailer(options: MailerOptions): Promise<Mailer> {
 export function testSender(options: Partial<MailerOptions>): Promise<Mailer> {
   return testMailer({ role: 'send', ...options })
 }
+
+/** The subjects of the mails that arrived, in their order. */
+export function subjectsOf(inbox: Inbox): string[] {
+  return inbox
+    .stored()
+    .map(({ raw }) => /^Subject: (.*)$/m.exec(Buffer.from(raw).toString())?.[1]?.trim() ?? '')
+}

@@ -5,6 +5,8 @@ export type ToolName =
   | 'postfix-master'
   | 'chromium'
   | 'python3-dkim'
+  | 'postgres'
+  | 'python3-psycopg'
   | 'rabbitmq-server'
   | 'swaks'
   | 'msmtp'

@@ -1,7 +1,7 @@
 // Finds the programs that some tests talk to, and where apt is there fetches what is missing into a folder of its own:
 // nothing is installed, no service starts, and root is not needed.
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -18,7 +18,8 @@ const LIBRARIES = 'libraries.json'
  * @typedef {{ command: string, args: string[], env: Record<string, string> }} Tool
  * `args` come before one's own; `env` comes on top of process.env.
  * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
- *   | 'rabbitmq-server' | 'swaks' | 'msmtp'} ToolName
+ *   | 'rabbitmq-server' | 'swaks' | 'msmtp'
+ *   | 'postgres' | 'python3-psycopg'} ToolName
  */
 
 /** What one apt package (and what it depends on) brings. `probe` makes each program prove that it can be started. */
@@ -54,6 +55,20 @@ const bundles = [
     probe: { 'python3-dkim': [['-c', 'import dkim, nacl; print("dkimpy")'], /dkimpy/] },
   },
   {
+    // initdb and psql lie beside the server.
+    package: 'postgresql-15',
+    also: [],
+    tools: { postgres: 'usr/lib/postgresql/15/bin/postgres' },
+    probe: { postgres: [['--version'], /postgres \(PostgreSQL\) \d/] },
+  },
+  {
+    // Python with psycopg.
+    package: 'python3-psycopg',
+    also: [],
+    tools: { 'python3-psycopg': 'usr/bin/python3' },
+    probe: { 'python3-psycopg': [['-c', 'import psycopg; print("psycopg")'], /psycopg/] },
+  },
+  {
     // With Erlang; test/support/rabbitmq.ts starts both. Without Erlang on the path, the script gets as far as calling it.
     package: 'rabbitmq-server',
     also: [],
@@ -80,7 +95,16 @@ const aliases = {
   'postfix-master': ['../lib/postfix/sbin/master'],
   'rabbitmq-server': ['../lib/rabbitmq/bin/rabbitmq-server'],
 }
-const places = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin']
+const places = [
+  ...(process.env.PATH ?? '').split(path.delimiter),
+  ...['/usr/sbin', '/usr/local/sbin', '/usr/bin'],
+  // Debian keeps the programs of each version of Postgres in a folder of their own.
+  ...versions('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`),
+]
+
+function versions(folder) {
+  return existsSync(folder) ? readdirSync(folder).toSorted((a, b) => Number(b) - Number(a)) : []
+}
 
 const chromiumArgs = [
   ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage'],

@@ -7,6 +7,7 @@ import { isSettled, type MailJob, MAX_PRIORITY } from '../../message/messageStat
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
 import { cancelManually, markSentManually, retryManually, withReports } from '../actions.js'
+import { DistributedRateLimiter } from '../distributedRateLimiter.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -18,14 +19,13 @@ import type {
 } from '../driver.js'
 import type { SharedRecords } from '../records.js'
 import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
+import { StoredQueries } from '../storedQueries.js'
 import { BullQueue } from './bullQueue.js'
 import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
-import { DistributedRateLimiter } from './distributedRateLimiter.js'
 import { JobScheduler } from './jobScheduler.js'
 import { Maintenance } from './maintenance.js'
 import { MemoryReserve } from './memoryReserve.js'
 import { Mutations } from './mutations.js'
-import { Queries } from './queries.js'
 import { RedisAcceptor } from './redisAcceptor.js'
 import { RedisConsumer } from './redisConsumer.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
@@ -63,7 +63,7 @@ export class RedisQueue implements QueueDriver {
   readonly #bullQueue: BullQueue
   readonly #scheduler: JobScheduler
   readonly #acceptor: RedisAcceptor
-  readonly #queries: Queries
+  readonly #queries: StoredQueries
   readonly #mutations: Mutations
   readonly #subscriptions: RedisSubscriptions
   #consumer: RedisConsumer | undefined
@@ -94,7 +94,7 @@ export class RedisQueue implements QueueDriver {
       changed: onChange,
       addJobs: (jobs) => this.#scheduler.add(jobs),
     })
-    this.#queries = new Queries(this.#store)
+    this.#queries = new StoredQueries(this.#store, orUnavailable)
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed: onChange,
       data: retain.data,

@@ -1,7 +1,7 @@
 import type { MailJob, Status } from '../../message/messageState.js'
 import type { RecordChange, SharedRecord } from '../records.js'
-import { packJob, unpackClaimed } from '../rowCodec.js'
-import { type AttachmentBytes, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import { packFiles, packJob, unpackClaimed, unpackFiles } from '../rowCodec.js'
+import { STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { CLAIM_ROW_FIELDS, ROW_FIELDS, type ScriptRecord } from './scripts.js'
 
 /** A reply of Redis in RESP2. */
@@ -106,26 +106,6 @@ function rowFrom(
 
 function numberOrNull(text: string | null | undefined): number | null {
   return text === null || text === undefined || text === '' ? null : Number(text)
-}
-
-/** The kind of an attachment's content in Redis: a string, or bytes in base64. */
-type PackedFile = [kind: 's' | 'b', text: string]
-
-/** Bytes are stored as base64, since the client reads replies as text. Returns '' if there are no attachments. */
-function packFiles(files: readonly AttachmentBytes[] | null): string {
-  if (files === null) return ''
-  return JSON.stringify(
-    files.map(({ content }): PackedFile =>
-      typeof content === 'string' ? ['s', content] : ['b', Buffer.from(content).toString('base64')],
-    ),
-  )
-}
-
-export function unpackFiles(files: string | null | undefined): AttachmentBytes[] {
-  if (files === null || files === undefined || files === '') return []
-  return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
-    content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
-  }))
 }
 
 /** A change of a record as the script `writeRecords` takes it. */

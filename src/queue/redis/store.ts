@@ -1,13 +1,13 @@
 import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
+import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { EnqueueResult } from '../driver.js'
 import { statusesShownAs } from '../listing.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
-import { packState } from '../rowCodec.js'
+import { packState, unpackFiles } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
-import type { RequestPermits } from './distributedRateLimiter.js'
 import {
   type Claim,
   isPresent,
@@ -17,7 +17,6 @@ import {
   type Reply,
   type RowValues,
   unpackClaim,
-  unpackFiles,
   unpackRecord,
   unpackRow,
 } from './redisRows.js'

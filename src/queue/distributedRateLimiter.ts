@@ -1,4 +1,4 @@
-import { type Allowance, RateAllowance } from '../../transports/budgets.js'
+import { type Allowance, RateAllowance } from '../transports/budgets.js'
 
 /** A permit that is over, and the ms until another message may have it. */
 export interface ReturnedPermit {
@@ -19,7 +19,7 @@ export interface PermitRequest {
 }
 
 /**
- * Asks Redis for permits, and returns others.
+ * Asks the server for permits, and returns others.
  * @returns their number, and ms until the next one is free; undefined if that is unknown
  */
 export type RequestPermits = (
@@ -39,12 +39,12 @@ const MAX_DELAY = 100
 const FAILURE_DELAY = 250
 
 /**
- * The rate limit of one transport, shared by all processes on one queue. Redis has a permit for each message that may be sent
+ * The rate limit of one transport, shared by all processes on one queue. The queue's server has a permit for each message that may be sent
  * in one window. A permit is in use from the moment a process gets it until a window after the server's answer (see
  * {@link RateAllowance}), so no window has more messages than permits, however late a message goes.
  *
- *     Redis: free ── request ──► stock ── acquire() ──► in use ── release() ──► returned: free again after the window
- *                                  └── not taken for a while ────────────────► returned: free at once
+ *     server: free ── request ──► stock ── acquire() ──► in use ── release() ──► returned: free again after the window
+ *                                   └── not taken for a while ────────────────► returned: free at once
  */
 export class DistributedRateLimiter implements Allowance {
   readonly #transport: string
@@ -55,12 +55,12 @@ export class DistributedRateLimiter implements Allowance {
   #stock: { id: string; since: number }[] = []
   /** Permits of messages in progress. Any of them stands for any message. */
   readonly #inUse: string[] = []
-  /** Permits that Redis doesn't know to be over, with the time at which they are free. */
+  /** Permits that the server doesn't know to be over, with the time at which they are free. */
   #returned: { id: string; at: number }[] = []
   #requesting = false
   #notBefore = 0
   #timer: NodeJS.Timeout | undefined
-  /** A request without an answer; it is repeated under its name, since Redis may have granted it. */
+  /** A request without an answer; it is repeated under its name, since the server may have granted it. */
   #unanswered: { name: string; wanted: number } | undefined
 
   /** @param newName returns a name that no request had before */

@@ -1,0 +1,32 @@
+import { Command } from 'commander'
+import { migrateQueue } from '../queue/migrateQueue.js'
+import { queueOption, type QueueSettings, withQueueFlags } from './settings.js'
+import { toned, withExamples } from './terminal.js'
+
+interface MigrateSettings extends QueueSettings {
+  print?: boolean
+}
+
+/** `threadpost migrate`: creates or updates the tables of a queue on Postgres. */
+export function migrateCommand(): Command {
+  const command = new Command('migrate')
+    .summary('create or update the tables of a queue on Postgres')
+    .description(
+      'Create the schema of a queue on Postgres, or bring it to the version of this package. Run it as the owner of the tables ' +
+        'before you deploy, if your application connects with a role that must not change them (migrate: false).',
+    )
+    .option('--print', 'print the statements of all migrations as a script, and change nothing')
+  return withExamples(withQueueFlags(command).action(migrate), {
+    'before a deployment': 'threadpost migrate --queue postgres://owner@db.acme.example/app',
+    'read what it would do on an empty database':
+      'threadpost migrate --queue postgres://db.acme.example/app --print',
+  })
+}
+
+async function migrate(settings: MigrateSettings): Promise<void> {
+  const print = settings.print === true
+  const lines = await migrateQueue(queueOption(settings), print)
+  if (print) console.log(lines.join('\n'))
+  else if (lines.length === 0) console.log('the tables are up to date')
+  for (const line of print ? [] : lines) console.log(toned('good', `applied: ${line}`))
+}

@@ -1,0 +1,135 @@
+import { type MailJob, type MessageState } from '../../message/messageState.js'
+import type { RecordRange } from '../records.js'
+import { packFiles, packJob, packState } from '../rowCodec.js'
+import type { StatusNumber, StoredRow } from '../storedRow.js'
+
+/** A row of a message as the statements return it. */
+export interface PostgresRow extends StoredRow {
+  id: string
+}
+
+/** A row that `claim` returns for a message. */
+export interface PostgresClaim extends PostgresRow {
+  /** Whether the message was inserted by SQL and is not checked yet. */
+  submitted: boolean
+  content: string | null
+  files: string | null
+}
+
+/** A message as the statement `enqueue` takes it. */
+export interface PackedMessage {
+  id: string
+  messageId: string
+  fingerprint: string | null
+  key: string | null
+  keyUntil: number
+  head: string
+  content: string
+  files: string
+  rank: number
+  due: number
+  expiresAt: number
+  notBefore: number | null
+  /** Whether it can be claimed at once. */
+  ready: boolean
+}
+
+/** @param keepKey milliseconds for which an idempotency key is remembered at least */
+export function packMessage(job: MailJob, keepKey: number): PackedMessage {
+  const {
+    id,
+    messageId,
+    head,
+    content,
+    attachments,
+    rank,
+    notBefore,
+    expiresAt,
+    key,
+    fingerprint,
+    keyUntil,
+  } = packJob(job, keepKey)
+  return {
+    id,
+    messageId,
+    fingerprint,
+    key: key === null ? null : keyText(key),
+    keyUntil: Math.ceil(keyUntil),
+    head,
+    content,
+    files: packFiles(attachments),
+    rank,
+    due: Math.ceil(Math.max(notBefore ?? 0, job.acceptedAt)),
+    expiresAt: Math.floor(expiresAt),
+    notBefore: notBefore === null ? null : Math.ceil(notBefore),
+    ready: notBefore === null || notBefore <= Date.now(),
+  }
+}
+
+/** An idempotency key as Postgres can store it: a text has no NUL and no half of a surrogate pair. */
+export function keyText(key: string): string {
+  return JSON.stringify(key).slice(1, -1)
+}
+
+/** A new state of a message. */
+export interface PostgresChange {
+  id: string
+  row: Pick<StoredRow, 'seq' | 'rev' | 'status'>
+  state: MessageState
+  /** Whether the content is deleted. */
+  dropContent: boolean
+  /** Process deaths in a row; kept until a delivery ends in another way. */
+  losses: number
+  /** The transport for which the message is held, if it is. */
+  heldFor?: string
+}
+
+/** A change as the statements take it. */
+export interface PackedChange {
+  seq: number
+  id: string
+  rev: number
+  was: StatusNumber
+  status: StatusNumber
+  rest: string | null
+  due: number
+  expiresAt: number
+  next: number | null
+  settled: number | null
+  drop: boolean
+  losses: number
+  ready: boolean | null
+  held: string | null
+}
+
+export function packPostgresChange({
+  id,
+  row,
+  state,
+  dropContent,
+  losses,
+  heldFor,
+}: PostgresChange): PackedChange {
+  const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt } = packState(state)
+  return {
+    seq: row.seq,
+    id,
+    rev: row.rev,
+    was: row.status,
+    status,
+    rest,
+    due: Math.ceil(dueAt),
+    expiresAt: Math.floor(expiresAt),
+    next: nextAttemptAt === null ? null : Math.ceil(nextAttemptAt),
+    settled: settledAt === null ? null : Math.floor(settledAt),
+    drop: dropContent,
+    losses,
+    ready: state.status === 'queued' ? true : nextAttemptAt === null ? null : false,
+    held: heldFor ?? null,
+  }
+}
+
+/** A text in Postgres has no NUL, which ends the start of a range after a key; no key has the character after it either. */
+export function packRange({ from, to, limit }: RecordRange): object {
+  return { from: from.replaceAll('\0', '\x01'), to: to.replaceAll('\0', '\x01'), limit }
+}

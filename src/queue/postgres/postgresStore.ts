@@ -1,0 +1,300 @@
+import { isId } from '../../message/ids.js'
+import { type Status, STATUSES } from '../../message/messageState.js'
+import { RequestBatcher } from '../../structures/batcher.js'
+import type { RequestPermits } from '../distributedRateLimiter.js'
+import type { StatusCounts } from '../driver.js'
+import { statusesShownAs } from '../listing.js'
+import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
+import { unpackFiles } from '../rowCodec.js'
+import type { MessageReader, ReadRows } from '../storedQueries.js'
+import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import type { Patience, PostgresConnections } from './postgresConnections.js'
+import {
+  type PackedMessage,
+  packPostgresChange,
+  packRange,
+  type PostgresChange,
+  type PostgresClaim,
+  type PostgresRow,
+} from './postgresRows.js'
+import { type Statement, type StatementName, statementsFor } from './statements.js'
+
+/** Messages in one statement at most. */
+const MAX_BATCH = 100
+/** Settlements that run at a time: while they run, others gather. */
+const MAX_SETTLEMENTS = 2
+/** Larger than the position of any message. */
+const MAX_POSITION = Number.MAX_SAFE_INTEGER
+
+/** `stale`: another change came first. */
+export type ChangeResult = 'written' | 'stale'
+
+/** What became of a message that was to be inserted; `known`: its id or its key exists. */
+export type Insertion = 'queued' | 'full' | 'known'
+
+/** The message that has an id or a key already. */
+export interface KnownMessage {
+  id: string
+  messageId: string
+  fingerprint: string | null
+}
+
+/** Runs a statement and returns its rows: on a connection of the queue, or in a caller's transaction. */
+export type Run = (text: Statement, values: readonly unknown[]) => Promise<unknown[]>
+
+export interface ClaimedMessages {
+  /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
+  alive: boolean
+  /** Time from which the next message can be claimed that can't be yet. */
+  later: number | undefined
+  messages: PostgresClaim[]
+}
+
+interface PostgresStoreOptions {
+  schema: string
+  /** Name of this process. */
+  owner: string
+  /** Open messages at most. */
+  limit: number
+  /** Settled messages that are kept at most. */
+  count: number
+}
+
+/** The messages in Postgres: a typed method for each statement. */
+export class PostgresStore implements MessageReader {
+  readonly #connections: PostgresConnections
+  readonly #options: PostgresStoreOptions
+  readonly #statements: Record<StatementName, Statement>
+  readonly #settlements: RequestBatcher<PostgresChange, ChangeResult>
+  #operations = 0
+
+  constructor(connections: PostgresConnections, options: PostgresStoreOptions) {
+    this.#connections = connections
+    this.#options = options
+    this.#statements = statementsFor(options.schema)
+    this.#settlements = new RequestBatcher(
+      MAX_BATCH,
+      (changes) => this.#update(changes, 'patient'),
+      MAX_SETTLEMENTS,
+    )
+  }
+
+  /** A statement for a caller, on a connection of the queue. */
+  readonly quick: Run = (statement, values) => this.#connections.run(statement, values, 'quick')
+
+  /** Inserts messages, each id and each key once. */
+  async insert(messages: readonly PackedMessage[], run: Run): Promise<Insertion[]> {
+    const most = this.#options.limit
+    const input = JSON.stringify(messages.map((message, nth) => ({ nth, most, ...message })))
+    const rows = (await run(this.#statements.enqueue, [input])) as { result: Insertion }[]
+    return rows.map(({ result }) => result)
+  }
+
+  /** Reads who has the ids or the keys; undefined if nobody has. */
+  async known(
+    messages: readonly Pick<PackedMessage, 'id' | 'key'>[],
+    run: Run,
+  ): Promise<(KnownMessage | undefined)[]> {
+    const input = JSON.stringify(messages.map(({ id, key }, nth) => ({ nth, id, key })))
+    const rows = (await run(this.#statements.known, [input])) as (KnownMessage & {
+      nth: number
+      id: string | null
+    })[]
+    const found: (KnownMessage | undefined)[] = messages.map(() => undefined)
+    for (const row of rows) if ((row.id as string | null) !== null) found[row.nth] = row
+    return found
+  }
+
+  async claim(most: number): Promise<ClaimedMessages> {
+    const rows = await this.#run<
+      PostgresClaim & { alive: boolean; later: number | null; seq: number | null }
+    >('claim', [most, this.#options.owner], 'patient')
+    const [first] = rows
+    return {
+      alive: first?.alive === true,
+      later: first?.later ?? undefined,
+      messages: rows.filter(({ seq }) => (seq as number | null) !== null),
+    }
+  }
+
+  /** Stores the result of a delivery; those of one moment share a statement. */
+  settle(change: PostgresChange): Promise<ChangeResult> {
+    return this.#settlements.request(change)
+  }
+
+  /** Stores a state that a caller waits for. */
+  async update(change: PostgresChange): Promise<ChangeResult> {
+    const [result = 'stale'] = await this.#update([change], 'quick')
+    return result
+  }
+
+  /** Makes a submitted mail that this process has claimed a message as any other. */
+  async admit({ seq, rev }: PostgresRow, message: PackedMessage): Promise<void> {
+    await this.#run('admit', [JSON.stringify({ ...message, seq, rev })], 'patient')
+  }
+
+  /** Whether a change is stored whose answer was lost. */
+  async wasStored(change: PostgresChange): Promise<boolean> {
+    return (await this.#run('stored', [JSON.stringify([packPostgresChange(change)])], 'patient')).length > 0
+  }
+
+  /** Lets messages be claimed whose time has come. */
+  async promote(): Promise<void> {
+    await this.#run('promote', [Date.now()], 'patient')
+  }
+
+  async wakeHeld(transports: readonly string[], most: number): Promise<number> {
+    const rows = await this.#run<{ woken: number }>('wakeHeld', [[...transports], Date.now(), most], 'quick')
+    return rows[0]?.woken ?? 0
+  }
+
+  async heartbeat(follows: boolean): Promise<void> {
+    await this.#run('heartbeat', [this.#options.owner, follows], 'quick')
+  }
+
+  /** Notes that this process delivers and follows nothing more. */
+  async deregister(): Promise<void> {
+    await this.#run('deregister', [this.#options.owner], 'quick')
+  }
+
+  /** Messages whose process died while delivering them. */
+  lost(): Promise<PostgresRow[]> {
+    return this.#run('lost', [this.#options.owner], 'patient')
+  }
+
+  /** Undoes claims of this process whose answer was lost. @param known `seq` of the messages that it has claimed */
+  async unclaim(known: readonly number[]): Promise<void> {
+    await this.#run('unclaim', [this.#options.owner, [...known]], 'patient')
+  }
+
+  /** Messages that wait and have expired. */
+  expired(): Promise<PostgresRow[]> {
+    return this.#run('expired', [Date.now()], 'patient')
+  }
+
+  /** Deletes old messages, keys and records. @returns whether there may be more */
+  async prune(age: number): Promise<boolean> {
+    const now = Date.now()
+    const [row] = await this.#run<{ pruned: number }>('prune', [Math.floor(now - age), now], 'patient')
+    return (row?.pruned ?? 0) >= 1_000
+  }
+
+  /** Adds up the counts. */
+  async fold(): Promise<void> {
+    await this.#run('fold', [], 'patient')
+  }
+
+  async find(ids: readonly string[]): Promise<ReadRows<StoredRow | undefined>> {
+    const known = ids.filter(isId)
+    if (known.length === 0) return { paused: false, rows: ids.map(() => undefined) }
+    const rows = await this.#run<PostgresRow & { paused: boolean; seq: number | null }>(
+      'find',
+      [JSON.stringify(known)],
+      'quick',
+    )
+    const byId = new Map(
+      rows.filter(({ seq }) => (seq as number | null) !== null).map((row) => [row.id, row]),
+    )
+    return { paused: rows[0]?.paused === true, rows: ids.map((id) => byId.get(id)) }
+  }
+
+  async load(id: string): Promise<LoadedRow | undefined> {
+    if (!isId(id)) return undefined
+    const [row] = await this.#run<{ head: string; content: string | null; files: string | null }>(
+      'load',
+      [id],
+      'quick',
+    )
+    return row && { head: row.head, content: row.content, attachments: unpackFiles(row.files) }
+  }
+
+  async list(before: number, limit: number, status: Status | undefined): Promise<ReadRows> {
+    const below = Math.min(before, MAX_POSITION)
+    const stored = (paused: boolean): number[] =>
+      status === undefined ? [] : statusesShownAs(status, paused).map((name) => STATUS_NUMBERS[name])
+    const rows =
+      status === undefined
+        ? await this.#run<PostgresRow & { paused: boolean }>('listAll', [below, limit], 'patient')
+        : await this.#run<PostgresRow & { paused: boolean }>(
+            'listStatus',
+            [below, limit, stored(false), stored(true)],
+            'patient',
+          )
+    return { paused: rows[0]?.paused === true, rows }
+  }
+
+  async stats(): Promise<{ paused: boolean; accepted: number; oldest: number; counts: StatusCounts }> {
+    const [row] = await this.#run<{
+      paused: boolean
+      counts: Record<string, number> | null
+      since: number | null
+    }>('stats', [], 'quick')
+    const { paused = false, counts = null, since = null } = row ?? {}
+    const now = Date.now()
+    return {
+      paused,
+      accepted: counts?.['-1'] ?? 0,
+      oldest: Math.max(0, now - (since ?? now)),
+      counts: Object.fromEntries(
+        STATUSES.map((name) => [name, counts?.[STATUS_NUMBERS[name]] ?? 0]),
+      ) as StatusCounts,
+    }
+  }
+
+  async pause(): Promise<void> {
+    await this.#run('pause', [], 'quick')
+  }
+
+  async resume(): Promise<void> {
+    await this.#run('resume', [], 'quick')
+  }
+
+  /** Returns those of the ids whose message is settled. */
+  async settled(ids: readonly string[]): Promise<string[]> {
+    const rows = await this.#run<{ id: string }>('settled', [JSON.stringify(ids)], 'quick')
+    return rows.map(({ id }) => id)
+  }
+
+  async writeRecords(changes: readonly RecordChange[]): Promise<void> {
+    await this.#run('writeRecords', [JSON.stringify(changes)], 'quick')
+  }
+
+  async readRecords(ranges: readonly RecordRange[]): Promise<SharedRecord[][]> {
+    const rows = await this.#run<Omit<SharedRecord, 'document'> & { nth: number; document: string | null }>(
+      'readRecords',
+      [JSON.stringify(ranges.map(packRange))],
+      'quick',
+    )
+    const lists: SharedRecord[][] = ranges.map(() => [])
+    for (const { nth, key, age, numbers, document } of rows)
+      lists[nth - 1]?.push({ key, age, numbers, ...(document === null ? {} : { document }) })
+    return lists
+  }
+
+  /** Asks for permits of a transport with a rate, and returns others, for all processes together. */
+  readonly requestPermits: RequestPermits = async ({ transport, most, wanted, name, lease, returned }) => {
+    const [row] = await this.#run<{ granted: number; next: number | null }>(
+      'permits',
+      [transport, most, wanted, name, lease, JSON.stringify(returned)],
+      'quick',
+    )
+    return { granted: row?.granted ?? 0, next: row?.next ?? undefined }
+  }
+
+  /** A name that no request had before. */
+  nextOperation(): string {
+    return `${this.#options.owner}.${++this.#operations}`
+  }
+
+  async #update(changes: readonly PostgresChange[], patience: Patience): Promise<ChangeResult[]> {
+    const { count, owner } = this.#options
+    const input = JSON.stringify(changes.map(packPostgresChange))
+    const rows = await this.#run<{ seq: number }>('update', [input, count, owner], patience)
+    const written = new Set(rows.map(({ seq }) => seq))
+    return changes.map(({ row }) => (written.has(row.seq) ? 'written' : 'stale'))
+  }
+
+  #run<Row>(name: StatementName, values: readonly unknown[], patience: Patience): Promise<Row[]> {
+    return this.#connections.run<Row>(this.#statements[name], values, patience)
+  }
+}

@@ -1,0 +1,65 @@
+/** The columns of a message's state and head, named as in `StoredRow`. Numbers beyond 32 bits are read as doubles. */
+export const ROW = `s.seq::double precision AS seq, s.rev, s.losses, s.status, s.due_at::double precision AS "dueAt",
+  s.expires_at::double precision AS "expiresAt", s.next_at::double precision AS "nextAttemptAt",
+  s.settled_at::double precision AS "settledAt", s.rest, m.id, m.head`
+
+/** Whether the queue is paused. */
+export const PAUSED = (schema: string): string =>
+  `EXISTS (SELECT FROM ${schema}.settings WHERE name = 'paused')`
+
+/** The statements that only read, and those of records and rates. See `statements.ts`. */
+export const READS = {
+  /** $1: ids as JSON. */
+  find: (schema: string) => `
+SELECT i.nth, ${PAUSED(schema)} AS paused, ${ROW} FROM json_array_elements_text($1::text::json) WITH ORDINALITY AS i(id, nth)
+LEFT JOIN ${schema}.messages m ON m.id = i.id::uuid LEFT JOIN ${schema}.states s ON s.seq = m.seq ORDER BY i.nth`,
+
+  /** $1: id. */
+  load: (schema: string) => `
+SELECT m.head, c.content, c.files FROM ${schema}.messages m LEFT JOIN ${schema}.contents c USING (seq) WHERE m.id = $1::uuid`,
+
+  /** $1: `seq` below which the page begins; $2: messages at most. */
+  listAll: (schema: string) => `
+SELECT ${PAUSED(schema)} AS paused, ${ROW} FROM (
+  SELECT * FROM ${schema}.states WHERE seq < $1::bigint ORDER BY seq DESC LIMIT $2::integer
+) s JOIN ${schema}.messages m USING (seq) ORDER BY s.seq DESC`,
+
+  /** $1, $2: as for listAll; $3: statuses; $4: statuses to read instead while the queue is paused. */
+  listStatus: (schema: string) => `
+SELECT ${PAUSED(schema)} AS paused, ${ROW}
+FROM unnest(CASE WHEN ${PAUSED(schema)} THEN $4::smallint[] ELSE $3::smallint[] END) AS wanted(status)
+CROSS JOIN LATERAL (
+  SELECT * FROM ${schema}.states s WHERE s.status = wanted.status AND s.seq < $1::bigint ORDER BY s.seq DESC LIMIT $2::integer
+) s JOIN ${schema}.messages m USING (seq) ORDER BY s.seq DESC LIMIT $2::integer`,
+
+  /** Reads the first messages in line of each priority for the oldest: those that wait longest stand there. */
+  stats: (schema: string) => `
+SELECT ${PAUSED(schema)} AS paused,
+  (SELECT json_object_agg(status, n) FROM (SELECT status, sum(n) AS n FROM ${schema}.counts GROUP BY status) t) AS counts,
+  least((SELECT min(due_at) FROM ${schema}.states WHERE NOT ready), (
+    SELECT min(d.due_at) FROM generate_series(0, 9) AS r(rank),
+      LATERAL (SELECT due_at FROM ${schema}.states WHERE ready AND rank = r.rank ORDER BY seq LIMIT 20) d
+  ))::double precision AS since`,
+
+  /** $1: ids as JSON. Returns those of settled messages. */
+  settled: (schema: string) => `
+SELECT m.id FROM ${schema}.messages m JOIN ${schema}.states s USING (seq)
+WHERE m.id = ANY (ARRAY(SELECT t::uuid FROM json_array_elements_text($1::text::json) AS t)) AND s.settled_at IS NOT NULL`,
+
+  /** $1: changes as JSON. */
+  writeRecords: (schema: string) => `SELECT ${schema}.write_records($1::text::json)`,
+
+  /** $1: ranges as JSON. */
+  readRecords: (schema: string) => `
+SELECT i.nth::integer, r.key, r.numbers, r.document,
+  greatest(0, extract(epoch FROM clock_timestamp() - r.changed_at) * 1000)::double precision AS age
+FROM json_array_elements($1::text::json) WITH ORDINALITY AS i(range, nth)
+CROSS JOIN LATERAL (
+  SELECT * FROM ${schema}.records r WHERE r.key >= i.range ->> 'from' AND r.key < i.range ->> 'to'
+    AND r.keep_until > ${schema}.now_ms() ORDER BY r.key LIMIT (i.range ->> 'limit')::integer
+) r ORDER BY i.nth, r.key`,
+
+  /** $1: transport; $2: permits that there are; $3: wanted; $4: name; $5: lease in ms; $6: returned permits as JSON. */
+  permits: (schema: string) =>
+    `SELECT granted, next FROM ${schema}.request_permits($1, $2::integer, $3::integer, $4, $5::double precision, $6::text::json)`,
+} as const satisfies Record<string, (schema: string) => string>

@@ -1,0 +1,282 @@
+import { STATUS_NUMBERS } from '../storedRow.js'
+import { PAUSED, READS, ROW } from './readStatements.js'
+
+const { queued, sending, deferred, held, sent } = STATUS_NUMBERS
+
+/** Settled statuses follow the others. */
+const OPEN = `status BETWEEN 0 AND ${sent - 1}`
+
+/** Milliseconds for which a process counts as alive after its last heartbeat. */
+export const ALIVE = 10_000
+/** A process whose heartbeat is older claims nothing: it would soon count as dead. */
+const FRESH = ALIVE / 2
+/** Milliseconds after which a claim whose answer was lost is undone. Longer than any claim takes. */
+const UNANSWERED = 30_000
+
+/** A statement that is prepared once per connection. */
+export interface Statement {
+  name: string
+  text: string
+}
+
+/**
+ * The statements. Each is one round trip and one transaction. Lists are passed as JSON text, since every client, ORM and
+ * pooler can pass a text. Rows are looked up by `= ANY (ARRAY(…))`, so that no plan depends on how many there are.
+ */
+const TEXTS = {
+  /**
+   * $1: messages as JSON, each id and key once; `most`: messages that may be open. Returns what became of each. Callers run it in
+   * their transaction, with clients that number parameters in other ways: so there is one, in one place.
+   */
+  enqueue: (schema: string, wake: string) => `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_recordset($1::text::json) AS t(nth integer, id uuid, "messageId" text, fingerprint text, key text,
+    "keyUntil" bigint, head text, content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, most bigint)
+), room AS MATERIALIZED (
+  SELECT (SELECT max(most) FROM input) - coalesce(sum(n), 0) AS n FROM ${schema}.counts WHERE ${OPEN}
+), fresh AS MATERIALIZED (
+  SELECT i.*, row_number() OVER (ORDER BY nth) AS place FROM input i
+  WHERE NOT EXISTS (SELECT FROM ${schema}.messages m WHERE m.id = i.id)
+    AND NOT EXISTS (SELECT FROM ${schema}.keys k WHERE k.key = i.key AND k.keep_until > ${schema}.now_ms())
+), fits AS MATERIALIZED (
+  SELECT * FROM fresh WHERE place <= (SELECT n FROM room)
+), named AS (
+  INSERT INTO ${schema}.keys AS k (key, id, message_id, fingerprint, keep_until)
+  SELECT key, id, "messageId", fingerprint, "keyUntil" FROM fits WHERE key IS NOT NULL ORDER BY key
+  ON CONFLICT (key) DO UPDATE SET id = excluded.id, message_id = excluded.message_id, fingerprint = excluded.fingerprint,
+    keep_until = excluded.keep_until WHERE k.keep_until <= ${schema}.now_ms()
+  RETURNING key
+), stored AS (
+  INSERT INTO ${schema}.messages (id, message_id, fingerprint, head)
+  SELECT id, "messageId", fingerprint, head FROM fits WHERE key IS NULL OR key IN (SELECT key FROM named) ORDER BY nth
+  ON CONFLICT (id) DO NOTHING
+  RETURNING seq, id
+), filled AS (
+  INSERT INTO ${schema}.contents (seq, content, files)
+  SELECT stored.seq, content, files FROM stored JOIN fits USING (id)
+), waiting AS (
+  INSERT INTO ${schema}.states (seq, rank, ready, due_at, expires_at, next_at)
+  SELECT stored.seq, rank, ready, due, "expiresAt", "notBefore" FROM stored JOIN fits USING (id)
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n)
+  SELECT v.status, count(*) FROM stored, (VALUES (${queued}), (-1)) AS v(status) GROUP BY v.status
+), woken AS MATERIALIZED (
+  SELECT pg_notify('${wake}', '') WHERE EXISTS (SELECT FROM stored)
+)
+SELECT i.nth, CASE WHEN stored.id IS NOT NULL THEN 'queued' WHEN fresh.id IS NOT NULL AND fits.id IS NULL THEN 'full' ELSE 'known' END AS result,
+  (SELECT count(*) FROM woken) AS woken
+FROM input i LEFT JOIN stored USING (id) LEFT JOIN fresh USING (id) LEFT JOIN fits USING (id) ORDER BY i.nth`,
+
+  /** $1: ids and keys as JSON. Returns the message that has the id, or else the one that has the key. */
+  known: (schema: string) => `
+SELECT i.nth, coalesce(m.id, k.id) AS id, CASE WHEN m.id IS NULL THEN k.message_id ELSE m.message_id END AS "messageId",
+  CASE WHEN m.id IS NULL THEN k.fingerprint ELSE m.fingerprint END AS fingerprint
+FROM json_to_recordset($1::text::json) AS i(nth integer, id uuid, key text)
+LEFT JOIN ${schema}.messages m ON m.id = i.id
+LEFT JOIN ${schema}.keys k ON k.key = i.key AND k.keep_until > ${schema}.now_ms()`,
+
+  /** $1: messages at most; $2: this process. `later`: when the next message is due that can't be claimed yet. */
+  claim: (schema: string) => `
+WITH gate AS MATERIALIZED (
+  SELECT NOT ${PAUSED(schema)} AS open,
+    EXISTS (SELECT FROM ${schema}.processes WHERE owner = $2::bigint AND seen > now() - interval '${FRESH} ms') AS alive
+), picked AS MATERIALIZED (
+  SELECT s.seq, s.status FROM ${schema}.states s WHERE s.ready AND (SELECT open AND alive FROM gate)
+  ORDER BY s.rank, s.seq LIMIT $1::integer FOR UPDATE SKIP LOCKED
+), claimed AS (
+  UPDATE ${schema}.states s SET status = ${sending}, ready = NULL, next_at = NULL, held_for = NULL, owner = $2::bigint,
+    claimed_at = clock_timestamp(), rev = s.rev + 1
+  WHERE s.seq = ANY (ARRAY(SELECT seq FROM picked)) RETURNING s.*
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n)
+  SELECT status, -count(*) FROM picked GROUP BY status
+  UNION ALL SELECT ${sending}, count(*) FROM picked HAVING count(*) > 0
+)
+SELECT gate.alive, (SELECT min(due_at) FROM ${schema}.states WHERE NOT ready)::double precision AS later, r.*
+FROM gate LEFT JOIN LATERAL (
+  SELECT s.rank, ${ROW}, m.submitted, c.content, c.files FROM claimed s
+  CROSS JOIN LATERAL (SELECT * FROM ${schema}.messages m WHERE m.seq = s.seq OFFSET 0) m
+  LEFT JOIN LATERAL (SELECT * FROM ${schema}.contents c WHERE c.seq = s.seq OFFSET 0) c ON true
+) r ON true ORDER BY r.rank, r.seq`,
+
+  /**
+   * $1: a message as `enqueue` takes it, with its `seq` and `rev`. Makes a submitted mail that this process has claimed a
+   * message as any other.
+   */
+  admit: (schema: string, wake: string) => `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_record($1::text::json) AS t(seq bigint, rev integer, "messageId" text, fingerprint text, key text, head text,
+    content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean)
+), admitted AS (
+  UPDATE ${schema}.states s SET status = ${queued}, rank = i.rank, ready = i.ready, due_at = i.due, expires_at = i."expiresAt",
+    next_at = i."notBefore", owner = NULL, claimed_at = NULL, rev = s.rev + 1
+  FROM input i WHERE s.seq = i.seq AND s.rev = i.rev RETURNING s.seq
+), headed AS (
+  UPDATE ${schema}.messages m SET message_id = i."messageId", fingerprint = i.fingerprint, head = i.head, submitted = false
+  FROM input i WHERE m.seq IN (SELECT seq FROM admitted)
+), named AS (
+  UPDATE ${schema}.keys k SET message_id = i."messageId" FROM input i WHERE k.key = i.key AND EXISTS (SELECT FROM admitted)
+), filled AS (
+  UPDATE ${schema}.contents c SET content = i.content, files = i.files FROM input i WHERE c.seq IN (SELECT seq FROM admitted)
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n)
+  SELECT v.status, v.n FROM admitted, (VALUES (${sending}, -1), (${queued}, 1)) AS v(status, n)
+)
+SELECT pg_notify('${wake}', '') FROM admitted`,
+
+  /** $1: now. Lets messages be claimed whose time has come. */
+  promote: (schema: string) => `
+UPDATE ${schema}.states SET ready = true WHERE seq = ANY (ARRAY(
+  SELECT seq FROM ${schema}.states WHERE NOT ready AND due_at <= $1::bigint ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED))`,
+
+  /**
+   * $1: states as JSON; $2: settled messages that are kept; $3: this process. Returns the `seq` of those that were written.
+   * Settled messages beyond the number that is kept are deleted, the oldest first.
+   */
+  update: (schema: string, wake: string, done: string) => `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_recordset($1::text::json) AS t(seq bigint, id text, rev integer, was smallint, status smallint, rest text,
+    due bigint, "expiresAt" bigint, next bigint, settled bigint, drop boolean, losses smallint, ready boolean, held text)
+), written AS (
+  UPDATE ${schema}.states s SET status = i.status, rest = i.rest, due_at = i.due, expires_at = i."expiresAt", next_at = i.next,
+    settled_at = i.settled, losses = i.losses, ready = i.ready, held_for = i.held, owner = NULL, claimed_at = NULL, rev = s.rev + 1
+  FROM input i WHERE s.seq = i.seq AND s.rev = i.rev RETURNING s.seq
+), changed AS MATERIALIZED (
+  SELECT i.* FROM input i WHERE i.seq IN (SELECT seq FROM written)
+), dropped AS (
+  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM changed WHERE drop))
+), old AS MATERIALIZED (
+  SELECT seq, status FROM ${schema}.states WHERE settled_at IS NOT NULL AND seq <> ALL (ARRAY(SELECT seq FROM input))
+  ORDER BY settled_at LIMIT (SELECT least(200, greatest(0, coalesce(sum(n), 0) - $2::bigint)) FROM ${schema}.counts WHERE status >= ${sent})
+  FOR UPDATE SKIP LOCKED
+), forgotten AS (
+  DELETE FROM ${schema}.states WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), unnamed AS (
+  DELETE FROM ${schema}.messages WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), emptied AS (
+  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n)
+  SELECT status, sum(n) FROM (
+    SELECT was AS status, -1 AS n FROM changed UNION ALL SELECT status, 1 FROM changed UNION ALL SELECT status, -1 FROM old
+  ) t GROUP BY status HAVING sum(n) <> 0
+), woken AS MATERIALIZED (
+  SELECT pg_notify('${wake}', '') WHERE EXISTS (SELECT FROM changed WHERE ready)
+), told AS MATERIALIZED (
+  SELECT pg_notify('${done}', $3::text || ' ' || string_agg(id, ' ')) FROM changed WHERE settled IS NOT NULL
+    AND EXISTS (SELECT FROM ${schema}.processes WHERE follows AND owner <> $3::text::bigint)
+  HAVING count(*) > 0
+)
+SELECT seq::double precision AS seq, (SELECT count(*) FROM woken) + (SELECT count(*) FROM told) AS told FROM changed`,
+
+  /** $1: states as JSON. Returns those that are stored just so: an update whose answer was lost. */
+  stored: (schema: string) => `
+SELECT s.seq::double precision AS seq FROM json_to_recordset($1::text::json) AS i(seq bigint, rev integer, status smallint, rest text)
+JOIN ${schema}.states s ON s.seq = i.seq AND s.rev = i.rev + 1 AND s.status = i.status AND s.rest IS NOT DISTINCT FROM i.rest`,
+
+  /** $1: transports; $2: now; $3: messages at most. Makes messages due that are held for their transport. */
+  wakeHeld: (schema: string, wake: string) => `
+WITH picked AS MATERIALIZED (
+  SELECT seq FROM ${schema}.states WHERE held_for = ANY ($1::text[]) AND status = ${held} AND NOT ready AND due_at > $2::bigint
+  ORDER BY rank, due_at LIMIT $3::integer FOR UPDATE SKIP LOCKED
+), woken AS (
+  UPDATE ${schema}.states SET ready = true, due_at = $2::bigint, next_at = $2::bigint, held_for = NULL, rev = rev + 1
+  WHERE seq = ANY (ARRAY(SELECT seq FROM picked)) RETURNING seq
+)
+SELECT count(*)::integer AS woken, pg_notify('${wake}', '') FROM woken`,
+
+  /** $1: this process; $2: whether it follows messages. */
+  heartbeat: (schema: string) => `
+INSERT INTO ${schema}.processes (owner, seen, follows) VALUES ($1::bigint, now(), $2::boolean)
+ON CONFLICT (owner) DO UPDATE SET seen = excluded.seen, follows = excluded.follows`,
+
+  /** $1: this process. */
+  deregister: (schema: string) => `DELETE FROM ${schema}.processes WHERE owner = $1::bigint`,
+
+  /** $1: this process. Messages whose process died; none while Postgres is so young that no heartbeat may have arrived. */
+  lost: (schema: string) => `
+SELECT ${ROW} FROM ${schema}.states s JOIN ${schema}.messages m USING (seq)
+WHERE s.status = ${sending} AND s.owner <> $1::bigint AND pg_postmaster_start_time() < now() - interval '${ALIVE} ms'
+  AND NOT EXISTS (SELECT FROM ${schema}.processes p WHERE p.owner = s.owner AND p.seen > now() - interval '${ALIVE} ms')
+ORDER BY s.seq LIMIT 100`,
+
+  /** $1: this process; $2: the messages that it knows to be its own. Undoes claims whose answer was lost. */
+  unclaim: (schema: string, wake: string) => `
+WITH undone AS (
+  UPDATE ${schema}.states SET status = ${queued}, ready = true, owner = NULL, claimed_at = NULL, rev = rev + 1
+  WHERE status = ${sending} AND owner = $1::bigint AND claimed_at < now() - interval '${UNANSWERED} ms' AND seq <> ALL ($2::bigint[])
+  RETURNING seq
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n)
+  SELECT v.status, v.sign * count(*) FROM undone, (VALUES (${sending}, -1), (${queued}, 1)) AS v(status, sign) GROUP BY v.status, v.sign
+)
+SELECT pg_notify('${wake}', '') FROM undone LIMIT 1`,
+
+  /** $1: now. */
+  expired: (schema: string) => `
+SELECT ${ROW} FROM ${schema}.states s JOIN ${schema}.messages m USING (seq)
+WHERE s.expires_at <= $1::bigint AND s.status IN (${queued}, ${deferred}, ${held}) ORDER BY s.expires_at LIMIT 100`,
+
+  /** $1: time of settlement until which messages are deleted; $2: now. Returns how many settled messages it deleted. */
+  prune: (schema: string) => `
+WITH old AS MATERIALIZED (
+  SELECT seq, status FROM ${schema}.states WHERE settled_at < $1::bigint ORDER BY settled_at LIMIT 1000 FOR UPDATE SKIP LOCKED
+), forgotten AS (
+  DELETE FROM ${schema}.states WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), unnamed AS (
+  DELETE FROM ${schema}.messages WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), emptied AS (
+  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n) SELECT status, -count(*) FROM old GROUP BY status
+), keys AS (
+  DELETE FROM ${schema}.keys WHERE key = ANY (ARRAY(
+    SELECT key FROM ${schema}.keys WHERE keep_until <= $2::bigint LIMIT 1000 FOR UPDATE SKIP LOCKED))
+), records AS (
+  DELETE FROM ${schema}.records WHERE key = ANY (ARRAY(
+    SELECT key FROM ${schema}.records WHERE keep_until <= ${schema}.now_ms() LIMIT 1000 FOR UPDATE SKIP LOCKED))
+), processes AS (
+  DELETE FROM ${schema}.processes WHERE seen < now() - interval '5 minutes'
+)
+SELECT count(*)::integer AS pruned FROM old`,
+
+  /** Adds up the rows of `counts`, unless another process is doing so. */
+  fold: (schema: string) => `
+WITH mine AS MATERIALIZED (
+  SELECT pg_try_advisory_xact_lock(hashtextextended('${schema}.counts', 0)) AS locked
+), gone AS (
+  DELETE FROM ${schema}.counts WHERE (SELECT locked FROM mine) RETURNING status, n
+)
+INSERT INTO ${schema}.counts (status, n) SELECT status, sum(n) FROM gone GROUP BY status HAVING sum(n) <> 0`,
+
+  pause: (schema: string) =>
+    `INSERT INTO ${schema}.settings VALUES ('paused', '1') ON CONFLICT (name) DO NOTHING`,
+
+  resume: (schema: string, wake: string) => `
+WITH gone AS (DELETE FROM ${schema}.settings WHERE name = 'paused' RETURNING name) SELECT pg_notify('${wake}', '') FROM gone`,
+
+  ...READS,
+} as const satisfies Record<string, (schema: string, wake: string, done: string) => string>
+
+export type StatementName = keyof typeof TEXTS
+
+/** The channels of a queue: `wake`: a message can be claimed; `done`: a process, and the ids of messages that it settled. */
+export interface Channels {
+  wake: string
+  done: string
+}
+
+export function channelsOf(schema: string): Channels {
+  return { wake: `${schema}_wake`, done: `${schema}_done` }
+}
+
+/** The statements for a schema. */
+export function statementsFor(schema: string): Record<StatementName, Statement> {
+  const { wake, done } = channelsOf(schema)
+  const quoted = `"${schema}"`
+  const entries = Object.entries(TEXTS).map(([name, text]) => [
+    name,
+    { name: `threadpost_${name}`, text: text(quoted, wake, done) },
+  ])
+  return Object.fromEntries(entries) as Record<StatementName, Statement>
+}

@@ -1,0 +1,53 @@
+import type { Logger } from '../../logging/logger.js'
+import { enter, type MailJob, newState, settle } from '../../message/messageState.js'
+import type { Admit, ChangeListener } from '../driver.js'
+import { unpackState } from '../rowCodec.js'
+import type { PostgresOutcomes } from './postgresOutcomes.js'
+import { packMessage, type PostgresClaim } from './postgresRows.js'
+import type { PostgresStore } from './postgresStore.js'
+
+export interface SubmissionsOptions {
+  store: PostgresStore
+  /** Milliseconds for which an idempotency key is remembered at least. */
+  keepKey: number
+  admit: Admit | undefined
+  outcomes: PostgresOutcomes
+  changed: ChangeListener
+  logger: Logger
+}
+
+/** Checks the mail that was submitted in SQL, which only a process with templates and transports can. */
+export class Submissions {
+  readonly #options: SubmissionsOptions
+
+  constructor(options: SubmissionsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Makes a claimed submission a queued message, or fails it with the code with which `send()` would refuse it.
+   * @param job the message as SQL could describe it
+   */
+  async check(row: PostgresClaim, job: MailJob): Promise<void> {
+    const { admit, store, keepKey, outcomes, changed, logger } = this.#options
+    const { id, acceptedAt } = job
+    const state = unpackState(row, job)
+    try {
+      if (admit === undefined) return
+      const result = await admit({ id, acceptedAt, mail: row.content ?? '{}' })
+      if ('job' in result) {
+        await store.admit(row, packMessage(result.job, keepKey))
+        changed({ job: result.job, state: newState(result.job) })
+        return
+      }
+      const now = Date.now()
+      const attempt = { start: now, end: now, thread: 0, counted: true, outcome: result.refused }
+      settle(state, { attempt, decision: { status: 'failed' }, recipients: state.recipients }, now)
+    } catch (error) {
+      // Postgres did not answer, or the check itself failed: another look comes soon.
+      logger.debug({ id, problem: (error as Error).message }, 'A submitted mail could not be checked')
+      enter(state, 'queued', Date.now())
+    }
+    await outcomes.store(row, job, state, 0)
+  }
+}

@@ -1,0 +1,96 @@
+import { isId } from '../message/ids.js'
+import type { MailJob, Status } from '../message/messageState.js'
+import type { Message } from '../message/messageView.js'
+import type { ListQuery, MessagePage, QueueStats, StatusCounts } from './driver.js'
+import { cursorPosition, pageLimit, matches, paginate, shownCounts, shownStatus } from './listing.js'
+import { boundSubject, rowToMessage, statusOf, unpackHead, unpackLoaded } from './rowCodec.js'
+import type { LoadedRow, StoredRow } from './storedRow.js'
+
+/** Messages that are read for one page of a filtered listing at most. */
+const MAX_SCANNED = 2_000
+
+/** Rows as they are stored, read at one time, and whether the queue was paused then. */
+export interface ReadRows<Row = StoredRow> {
+  paused: boolean
+  rows: Row[]
+}
+
+/** The reading half of a server's store. Each method rejects while the server can't be reached. */
+export interface MessageReader {
+  /** Reads messages by id, in order. */
+  find(ids: readonly string[]): Promise<ReadRows<StoredRow | undefined>>
+  /** Reads a message with the content that it still has. */
+  load(id: string): Promise<LoadedRow | undefined>
+  /** Reads messages newest first, below a position. While the queue is paused, queued messages are listed as held. */
+  list(before: number, limit: number, status: Status | undefined): Promise<ReadRows>
+  /** Counts messages; `oldest` is the time in ms for which the oldest due message has waited. */
+  stats(): Promise<{ paused: boolean; accepted: number; oldest: number; counts: StatusCounts }>
+}
+
+/** Runs a command for a caller. @throws ThreadpostError `QUEUE_UNAVAILABLE` if the server does not answer it */
+export type Guard = <T>(command: () => Promise<T>) => Promise<T>
+
+/** Reads the messages on a server. Each method throws `QUEUE_UNAVAILABLE` while the server can't be reached. */
+export class StoredQueries {
+  readonly #store: MessageReader
+  readonly #guard: Guard
+
+  constructor(store: MessageReader, guard: Guard) {
+    this.#store = store
+    this.#guard = guard
+  }
+
+  async find(id: string): Promise<Message | undefined> {
+    const { paused, rows } = await this.#guard(() => this.#store.find([id]))
+    return rows[0] && show(rows[0], paused)
+  }
+
+  async load(id: string): Promise<MailJob | 'dropped' | undefined> {
+    const row = await this.#guard(() => this.#store.load(id))
+    return row && unpackLoaded(row)
+  }
+
+  async list(query: ListQuery): Promise<MessagePage> {
+    const limit = pageLimit(query)
+    let before = cursorPosition(query)
+    const { q = '' } = query
+    if (isId(q)) return this.#listOne(q, query)
+    const messages: Message[] = []
+    for (let scanned = 0; scanned < MAX_SCANNED;) {
+      const { paused, rows } = await this.#guard(() => this.#store.list(before, limit, query.status))
+      scanned += rows.length
+      for (const row of rows) {
+        before = row.seq
+        if (!fits(row, paused, query)) continue
+        messages.push(show(row, paused))
+        if (messages.length === limit) return { messages, cursor: String(before) }
+      }
+      if (rows.length < limit) return { messages }
+    }
+    return { messages, cursor: String(before) }
+  }
+
+  async stats(): Promise<QueueStats> {
+    const { counts, ...rest } = await this.#guard(() => this.#store.stats())
+    return { ...shownCounts(counts, rest.paused), ...rest }
+  }
+
+  async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
+    const { paused, rows } = await this.#guard(() => this.#store.find([id]))
+    const [row] = rows
+    return paginate(row === undefined ? [] : [row], query, {
+      position: ({ seq }) => seq,
+      matches: (row) => fits(row, paused, query),
+      show: (row) => show(row, paused),
+    })
+  }
+}
+
+function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {
+  return matches(unpackHead(row), boundSubject(row), shownStatus(statusOf(row), paused), query)
+}
+
+/** A message as `find()` returns it. */
+export function show(row: StoredRow, paused: boolean): Message {
+  return rowToMessage(row, shownStatus(statusOf(row), paused))
+}

@@ -1,0 +1,23 @@
+import { resolveLogger } from '../../src/logging/logger.js'
+import { PostgresQueue } from '../../src/queue/postgres/driver.js'
+import { Validator } from '../../src/validation.js'
+import { usePostgres } from '../support/postgres.js'
+import { queueSuite } from '../support/queueSuite.js'
+import { describeWith } from '../support/tools.js'
+
+const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
+
+describeWith(['postgres'], 'a queue on Postgres', ({ postgres: tool }) => {
+  const postgres = usePostgres(tool)
+
+  queueSuite('postgres', (options) =>
+    PostgresQueue.open({
+      ...options,
+      ...postgres.place(),
+      migrate: true,
+      listen: true,
+      postgres: {},
+      logger,
+    }),
+  )
+})

@@ -1,0 +1,157 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { createMailer, type Logger } from 'threadpost'
+import { expect, it, onTestFinished } from 'vitest'
+import { endProcess, startFleetWorker } from '../support/fleet.js'
+import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
+import { mostInASecond } from '../support/mostInASecond.js'
+import { startPostgres, usePostgres } from '../support/postgres.js'
+import { environment, main } from '../support/serve.js'
+import { describeWith } from '../support/tools.js'
+
+const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
+const run = promisify(execFile)
+
+describeWith(['postgres'], 'processes that share a queue on Postgres', ({ postgres: tool }) => {
+  const postgres = usePostgres(tool)
+
+  it('a sending process has no threads, learns the outcome of its message, and its attachment arrives byte for byte', async () => {
+    const queue = postgres.place()
+    const mailer = await testSender({ queue })
+    expect((await mailer.stats()).threads).toEqual([])
+    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte)
+    const { id } = await mailer.send({ ...MAIL, attachments: [{ filename: 'b.bin', content: bytes }] })
+    const outcome = mailer.wait(id)
+    const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
+    expect(await outcome).toMatchObject({ status: 'sent', transport: 'default' })
+    const [mail] = inbox.stored()
+    expect(Buffer.from(mail?.raw ?? []).toString()).toContain(
+      Buffer.from(bytes).toString('base64').slice(0, 76),
+    )
+  })
+
+  it('without notifications, as behind a pooler, messages are delivered and waited for all the same', async () => {
+    const queue = { ...postgres.place(), listen: false }
+    const mailer = await testSender({ queue })
+    const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
+    expect((await mailer.sendAndWait(MAIL)).status).toBe('sent')
+    expect(inbox.count).toBe(1)
+  })
+
+  it('the messages of a process that died are taken over, and those that it was sending are marked as uncertain', async () => {
+    const queue = postgres.place()
+    const slow = await testInbox({ keep: 100, faults: [{ at: 'dot', do: 'delay', ms: 600_000 }] })
+    const mailer = await testSender({ queue })
+    const receipts = await mailer.sendMany(Array.from({ length: 30 }, () => MAIL))
+    const ids = receipts.map((receipt) => (receipt as { id: string }).id)
+    const dying = await startFleetWorker({ role: 'deliver', queue, transport: slow.url })
+    await expect.poll(async () => (await mailer.stats()).sending).toBeGreaterThan(5)
+    await endProcess(dying)
+    const { inbox } = await mailerWithInbox(
+      { role: 'deliver', queue, retry: { baseDelay: 20 } },
+      { keep: 100 },
+    )
+    const messages = await Promise.all(ids.map((id) => mailer.wait(id)))
+    expect(messages.map(({ status }) => status)).toEqual(ids.map(() => 'sent'))
+    expect(inbox.count).toBe(30)
+    const uncertain = messages.filter((message) => message.uncertain).length
+    expect(uncertain).toBeGreaterThan(5)
+    expect(uncertain).toBeLessThan(30)
+  }, 120_000)
+
+  it('all workers together stay within the rate of a transport in every second', async () => {
+    const queue = postgres.place()
+    const inbox = await testInbox({ keep: 1_000 })
+    const rate = 50
+    const count = 200
+    const mailer = await testSender({ queue })
+    await mailer.sendMany(Array.from({ length: count }, () => MAIL))
+    const options = { role: 'deliver', queue, transport: { url: inbox.url, rate } }
+    await Promise.all([1, 2, 3].map(() => startFleetWorker(options)))
+    await expect.poll(() => inbox.count).toBe(count)
+    const arrivals = inbox.stored().map(({ receivedAt }) => Date.parse(receivedAt))
+    expect(mostInASecond(arrivals)).toBeLessThanOrEqual(rate)
+  }, 120_000)
+
+  it('while Postgres is down, mail is refused at once, and everything continues by itself when it is back', async () => {
+    const own = await startPostgres(tool)
+    onTestFinished(() => own.close())
+    const logged: string[] = []
+    const log = (_: object, message: string): void => void logged.push(message)
+    const logger: Logger = { debug: () => undefined, info: log, warn: log, error: log }
+    const { mailer, inbox } = await mailerWithInbox({ queue: { url: own.url }, logger })
+    expect((await mailer.sendAndWait(MAIL)).status).toBe('sent')
+    await own.stop()
+    await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    await expect(mailer.find('0192e4a0-0000-7000-8000-000000000000')).rejects.toMatchObject({
+      code: 'QUEUE_UNAVAILABLE',
+    })
+    await own.start()
+    await expect
+      .poll(() =>
+        mailer.send(MAIL).then(
+          ({ status }) => status,
+          () => 'refused',
+        ),
+      )
+      .toBe('queued')
+    await expect.poll(() => inbox.count).toBe(2)
+    expect(logged.filter((line) => line === 'Postgres is unavailable')).toHaveLength(1)
+    expect(logged.join()).toContain('does not write through')
+  }, 60_000)
+
+  it('the command migrates, prints the same script, and a mailer that may not migrate says what to do', async () => {
+    const { url, schema } = postgres.place()
+    const queue = { url, schema, migrate: false }
+    await expect(createMailer({ role: 'send', queue })).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringContaining('threadpost migrate') as string,
+    })
+    const flags = ['migrate', '--queue', url, '--schema', schema]
+    const { stdout: first } = await run(process.execPath, [main, ...flags], { env: environment })
+    expect(first).toContain('applied: ')
+    const { stdout: again } = await run(process.execPath, [main, ...flags], { env: environment })
+    expect(again).toBe('the tables are up to date\n')
+    await testSender({ queue })
+
+    const other = postgres.place()
+    const args = [main, 'migrate', '--print', '--queue', other.url, '--schema', other.schema]
+    const { stdout: script } = await run(process.execPath, args, { env: environment })
+    await postgres.query(script)
+    await testSender({ queue: { ...other, migrate: false } })
+    await expect(run(process.execPath, [main, 'migrate', '--queue', 'memory'])).rejects.toMatchObject({
+      stderr: expect.stringContaining('only a queue on Postgres') as string,
+    })
+  })
+
+  it('processes that start at once on an empty database wait for one another', async () => {
+    const queue = postgres.place()
+    const mailers = await Promise.all([1, 2, 3, 4].map(() => testSender({ queue })))
+    await Promise.all(mailers.map((mailer) => mailer.send(MAIL)))
+    expect((await mailers[0]?.stats())?.accepted).toBe(4)
+  })
+
+  it('a role with the documented rights is enough to send and to deliver', async () => {
+    const queue = postgres.place()
+    await testSender({ queue })
+    const role = `app_${queue.schema}`
+    await postgres.query(`CREATE ROLE ${role} LOGIN;
+      GRANT USAGE ON SCHEMA ${queue.schema} TO ${role};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${queue.schema} TO ${role};
+      GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${queue.schema} TO ${role};`)
+    const url = queue.url.replace('postgres@', `${role}@`)
+    const { mailer } = await mailerWithInbox({ queue: { ...queue, url, migrate: false } })
+    expect((await mailer.sendAndWait(MAIL)).status).toBe('sent')
+    await mailer.pause()
+    await mailer.resume()
+  })
+
+  it('an error about the connection never shows the password', async () => {
+    const url = postgres.url.replace('postgres@', 'nobody:s3cret@')
+    const failed: unknown = await testMailer({ role: 'send', queue: { ...postgres.place(), url } }).catch(
+      (error: unknown) => error,
+    )
+    expect(failed).toMatchObject({ code: 'START_FAILED' })
+    expect(String(failed)).not.toContain('s3cret')
+  })
+})

@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process'
+import { realpath } from 'node:fs/promises'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { expect, it } from 'vitest'
+import { folderOf } from '../support/folder.js'
+import { mailerWithInbox, subjectsOf, testSender } from '../support/mailer.js'
+import { usePostgres } from '../support/postgres.js'
+import { describeWith } from '../support/tools.js'
+
+const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
+
+describeWith(['postgres'], 'mail that is submitted in SQL', ({ postgres: tool }) => {
+  const postgres = usePostgres(tool)
+  const templates = {
+    'welcome.mjml': '<mjml><mj-head><mj-title>Hi {{name}}</mj-title></mj-head><mj-body></mj-body></mjml>',
+  }
+
+  async function submit(schema: string, mail: object): Promise<string> {
+    const [row] = await postgres.query<{ id: string }>(`SELECT ${schema}.send($1::jsonb) AS id`, [
+      JSON.stringify(mail),
+    ])
+    return row?.id ?? ''
+  }
+
+  it('is checked, rendered and sent by a delivering process', async () => {
+    const queue = postgres.place()
+    const { mailer, inbox } = await mailerWithInbox({ queue, templates: await folderOf(templates) })
+    const attachments = [
+      { filename: 'a.txt', content: Buffer.from('Zürich').toString('base64'), encoding: 'base64' },
+    ]
+    const id = await submit(queue.schema, {
+      to: ['Ada <ada@example.com>', { address: 'grace@example.com' }],
+      template: 'welcome',
+      data: { name: 'Ada' },
+      attachments,
+      metadata: { order: 7 },
+    })
+    expect(await mailer.wait(id)).toMatchObject({
+      id,
+      messageId: `<${id}@acme.example>`,
+      status: 'sent',
+      recipients: [{ address: 'ada@example.com' }, { address: 'grace@example.com' }],
+      metadata: { order: 7 },
+    })
+    expect(subjectsOf(inbox)[0]).toBe('Hi Ada')
+    expect(await mailer.stats()).toMatchObject({ accepted: 1, sent: 1, queued: 0, sending: 0 })
+  })
+
+  it('can be found before it is checked, and is part of its transaction', async () => {
+    const queue = postgres.place()
+    const mailer = await testSender({ queue })
+    const id = await submit(queue.schema, { ...MAIL, to: 'Ada <ada@example.com>' })
+    expect(await mailer.find(id)).toMatchObject({
+      status: 'queued',
+      subject: 'Hello',
+      recipients: [{ address: 'ada@example.com' }],
+    })
+    await expect(
+      postgres.query(
+        `DO $$ BEGIN PERFORM ${queue.schema}.send('{"to": "a@b.example"}'); RAISE 'no stock'; END $$`,
+      ),
+    ).rejects.toThrow('no stock')
+    expect((await mailer.stats()).accepted).toBe(1)
+  })
+
+  it('fails with the code with which send() refuses it', async () => {
+    const queue = postgres.place()
+    const { mailer } = await mailerWithInbox({ queue, templates: await folderOf(templates) })
+    const failures = {
+      INVALID_MESSAGE: { ...MAIL, to: 'nobody' },
+      UNKNOWN_TEMPLATE: { to: 'ada@example.com', template: 'goodbye' },
+      MISSING_DATA: { to: 'ada@example.com', template: 'welcome', data: {} },
+    }
+    for (const [code, mail] of Object.entries(failures)) {
+      const id = await submit(queue.schema, mail)
+      expect(await mailer.wait(id)).toMatchObject({ status: 'failed', attempts: [{ code }] })
+    }
+  })
+
+  it('is accepted once per idempotency key, in SQL and in JavaScript', async () => {
+    const queue = postgres.place()
+    const { mailer, inbox } = await mailerWithInbox({ queue })
+    const mail = { ...MAIL, idempotencyKey: 'order "1"\n'.trim() }
+    const id = await submit(queue.schema, mail)
+    expect(await submit(queue.schema, mail)).toBe(id)
+    expect((await mailer.wait(id)).status).toBe('sent')
+    expect(await mailer.send(mail)).toMatchObject({ id, messageId: `<${id}@acme.example>`, duplicate: true })
+    await expect(submit(queue.schema, { ...mail, subject: 'Other' })).rejects.toThrow('IDEMPOTENCY_CONFLICT')
+    await expect(submit(queue.schema, { subject: 'Hello' })).rejects.toThrow('no recipient')
+    const { id: second } = await mailer.sendAndWait({ ...MAIL, idempotencyKey: 'order 2' })
+    expect(await submit(queue.schema, { ...MAIL, idempotencyKey: 'order 2' })).toBe(second)
+    expect(inbox.count).toBe(2)
+  })
+
+  it('has its delay, priority and expiry', async () => {
+    const queue = postgres.place()
+    const { mailer } = await mailerWithInbox({ queue })
+    const id = await submit(queue.schema, { ...MAIL, delay: 600_000, priority: 9 })
+    await expect.poll(async () => (await mailer.find(id))?.nextAttemptAt).toBeDefined()
+    expect(await mailer.find(id)).toMatchObject({ status: 'queued', priority: 9 })
+  })
+})
+
+describeWith(
+  ['postgres', 'python3-psycopg'],
+  'mail from other languages',
+  ({ postgres: tool, 'python3-psycopg': python }) => {
+    const postgres = usePostgres(tool)
+    const run = promisify(execFile)
+
+    it('goes out from psql and from psycopg, if their transaction commits', async () => {
+      const queue = postgres.place()
+      const { mailer, inbox } = await mailerWithInbox({ queue })
+      const psql = path.join(path.dirname(await realpath(tool.command)), 'psql')
+      const send = (subject: string) =>
+        `SELECT ${queue.schema}.send('${JSON.stringify({ ...MAIL, subject })}');`
+      const script = `BEGIN; ${send('From psql')} COMMIT; BEGIN; ${send('Never')} ROLLBACK;`
+      await run(psql, ['-qAt', '-c', script, postgres.url], { env: { ...process.env, ...tool.env } })
+      const program = `
+import json, sys, psycopg
+url, function = sys.argv[1:]
+mail = {'to': 'ada@example.com', 'subject': 'From Python', 'text': 'Hello'}
+with psycopg.connect(url) as connection:
+    with connection.transaction():
+        print(connection.execute('SELECT ' + function + '(%s::jsonb)', [json.dumps(mail)]).fetchone()[0])
+    try:
+        with connection.transaction():
+            connection.execute('SELECT ' + function + '(%s::jsonb)', [json.dumps({**mail, 'subject': 'Never'})])
+            raise ValueError('no stock')
+    except ValueError:
+        pass
+`
+      const args = [...python.args, '-c', program, postgres.url, `${queue.schema}.send`]
+      const { stdout } = await run(python.command, args, { env: { ...process.env, ...python.env } })
+      expect((await mailer.wait(stdout.trim())).status).toBe('sent')
+      await expect.poll(() => inbox.count).toBe(2)
+      expect(subjectsOf(inbox).toSorted()).toEqual(['From Python', 'From psql'])
+    })
+  },
+)
