@@ -6,7 +6,8 @@ import { testInbox, testSender } from '../support/mailer.js'
 import { usePostgres } from '../support/postgres.js'
 import { describeWith } from '../support/tools.js'
 
-/** 20 at full length. */
+/** 20 at full length, and 20 deaths of a worker. */
+const ROUNDS = Number(process.env['POSTGRES_ROUNDS'] ?? 3)
 const WORKER_ROUNDS = Number(process.env['POSTGRES_WORKER_ROUNDS'] ?? 1)
 const MAILS = 60
 
@@ -68,6 +69,20 @@ describeWith(['postgres'], 'crashes', ({ postgres: tool }) => {
     }
     return { inbox, mailer, worker, mails, sendSome }
   }
+
+  it(`of Postgres lose no accepted message, and each that is sent twice is marked: ${ROUNDS} rounds`, async () => {
+    const { inbox, mailer, worker, mails, sendSome } = await start()
+    await worker()
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = inbox.count
+      const sending = sendSome()
+      await expect.poll(() => inbox.count, { interval: 5 }).toBeGreaterThan(before)
+      await postgres.stop('SIGKILL')
+      await postgres.start()
+      await sending
+    }
+    await expectNoneLost(mailer, inbox, mails)
+  }, 600_000)
 
   it(`of a worker lose no message, and each that is sent twice is marked: ${WORKER_ROUNDS} rounds`, async () => {
     const { inbox, mailer, worker, mails, sendSome } = await start()

@@ -67,7 +67,7 @@ export function packMessage(job: MailJob, keepKey: number): PackedMessage {
 }
 
 /** An idempotency key as Postgres can store it: a text has no NUL and no half of a surrogate pair. */
-export function keyText(key: string): string {
+function keyText(key: string): string {
   return JSON.stringify(key).slice(1, -1)
 }
 
