@@ -90,9 +90,10 @@ describe('the packed tarball', () => {
   })
 
   it('stays within its size budget', () => {
-    expect(tarball.size).toBeLessThan(540_000)
-    expect(tarball.unpackedSize).toBeLessThan(1_700_000)
-    expect(tarball.files.length).toBeLessThan(550)
+    // Raise it for a new feature only: 540 kB held without Postgres, intakes, reports, and the six services over HTTP.
+    expect(tarball.size).toBeLessThan(715_000)
+    expect(tarball.unpackedSize).toBeLessThan(2_100_000)
+    expect(tarball.files.length).toBeLessThan(690)
   })
 
   it('has no script that npm runs where the package is installed or linked, and no address that does not exist', async () => {
