@@ -143,8 +143,12 @@ export function mailRouterWith(
   if (!authenticator.requiresToken || hosts !== undefined) router.use(hostCheck(hosts))
   router.use(apiHeaders, refuseImageRequests)
   router.use(loginPages(authenticator, up))
+  const { recipients: redacted } = mailer.redact
+  const forAddresses = redacted ? [authenticator.allow('manage')] : []
   mountOperations(router, handlers, authenticator, bodyLimit, {
-    listMessages: [guardSearch(mailer.redact.recipients, authenticator.allow)],
+    listMessages: [guardSearch(redacted, authenticator.allow)],
+    listSuppressions: forAddresses,
+    exportSuppressions: forAddresses,
   })
 
   // All other paths are pages for people who are logged in.

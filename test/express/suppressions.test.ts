@@ -41,6 +41,15 @@ test('only a manager changes the list of suppressed addresses', async () => {
   )
 })
 
+test.each(['/suppressions', '/suppressions?q=ada', '/suppressions.csv'])(
+  '%s needs the scope manage where recipients are redacted',
+  async (path) => {
+    const { call } = await api({ auth }, { redact: { recipients: true } })
+    expect((await call(path, { headers: reader })).status).toBe(403)
+    expect((await call(path, { headers: manager })).status).toBe(200)
+  },
+)
+
 test('the list of suppressed addresses is exported and imported as CSV over HTTP', async () => {
   const { call } = await api({ auth })
   const csv = (body: string, type = 'text/csv') =>
