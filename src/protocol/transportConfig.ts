@@ -77,6 +77,8 @@ export interface SmtpTransport {
   dsn?: true
   /** URL of an HTTP proxy. */
   proxy?: string
+  /** The address of this machine to connect from. */
+  localAddress?: string
   dkim?: DkimKey[]
   tls: TlsOptions
   /** The name sent in EHLO. Without one, the thread uses the domain of the first message's sender. */

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { DkimKey, SmtpTimeouts, SmtpTransport } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
 import { resolveAuth, resolveDkim } from './auth.js'
@@ -74,6 +75,7 @@ export function resolveSmtp(
   const auth = resolveAuth(check, url, options['auth'], path, urlPath)
   if (auth !== undefined) transport.auth = auth
   if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
+  if (options['localAddress'] !== undefined) transport.localAddress = localAddressOf(check, options, path)
   if (options['ehloName'] !== undefined)
     transport.ehloName = resolveEhloName(check, options['ehloName'], `${path}.ehloName`)
   return transport
@@ -92,6 +94,18 @@ function proxyOf(check: Validator, value: unknown, path: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
     check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
   return text
+}
+
+function localAddressOf(
+  check: Validator,
+  { localAddress, proxy }: Record<string, unknown>,
+  path: string,
+): string {
+  const address = check.string(localAddress, `${path}.localAddress`)
+  if (isIP(address) === 0)
+    check.fail(`${path}.localAddress`, "is not an IP address of this machine, such as '192.0.2.1'")
+  if (proxy !== undefined) check.fail(`${path}.localAddress`, "can't be combined with proxy")
+  return address
 }
 
 function timeoutsOf(check: Validator, value: unknown, path: string): SmtpTimeouts {

@@ -76,6 +76,11 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    */
   ehloName?: string
   /**
+   * The IP address of this machine that connections come from, for servers that accept mail from certain addresses only.
+   * @default chosen by the operating system
+   */
+  localAddress?: string
+  /**
    * Transactions after which a connection is replaced, for servers that limit the messages of a connection.
    * @default 100_000
    */
@@ -134,6 +139,7 @@ const KEYS = [
   'pipelineDepth',
   'dsn',
   'proxy',
+  'localAddress',
   'dkim',
   'requireTLS',
   'ignoreTLS',

@@ -26,6 +26,7 @@ const OPTIONS: Record<string, unknown> = {
   tls: { rejectUnauthorized: false },
   servername: 'mail.acme.example',
   proxy: 'http://127.0.0.1:3128',
+  localAddress: '127.0.0.1',
   ...Object.fromEntries(
     [
       'connectionTimeout',

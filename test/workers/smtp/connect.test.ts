@@ -82,4 +82,20 @@ describe('taking over a connection from nodemailer', () => {
     abort.abort()
     expect(await result).toMatchObject({ code: 'CONNECTION_FAILED' })
   })
+
+  it('connects from the local address that the transport names', async () => {
+    const server = await ScriptedServer.start()
+    const config = transportTo(server.port, { localAddress: '127.0.0.42' })
+    const result = await connect(config, 'client.example', new AbortController().signal)
+    if (!('socket' in result)) throw new Error(result.message)
+    onTestFinished(() => void result.socket.destroy())
+    expect(server.conversations[0]?.socket.remoteAddress).toBe('127.0.0.42')
+  })
+
+  it('fails before the envelope if the local address is not one of this machine', async () => {
+    const server = await ScriptedServer.start()
+    const config = transportTo(server.port, { localAddress: '192.0.2.1' })
+    const result = await connect(config, 'client.example', new AbortController().signal)
+    expect('socket' in result).toBe(false)
+  })
 })

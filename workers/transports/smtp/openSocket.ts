@@ -6,7 +6,7 @@ import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 /** Opens the connection that SMTP is spoken on, if nodemailer can't open it itself: undefined if it can. Rejects if that fails. */
 export async function openSocket(config: SmtpTransport, signal: AbortSignal): Promise<Socket | undefined> {
   if (config.proxy !== undefined) return openThroughProxy(config, config.proxy)
-  if (config.publicOnly === true) return openDirectly(config, signal)
+  if (config.publicOnly === true || config.localAddress !== undefined) return openDirectly(config, signal)
   return undefined
 }
 
@@ -20,9 +20,9 @@ function openThroughProxy({ host, port, timeouts }: SmtpTransport, proxy: string
   })
 }
 
-/** Opens a TCP connection. The addresses are checked by the lookup whose result it uses, so that a later answer of the DNS changes nothing. */
+/** Opens a TCP connection. Addresses that must be public are checked by the lookup whose result it uses, so that a later answer of the DNS changes nothing. */
 function openDirectly(
-  { host, port, timeouts, publicOnly }: SmtpTransport,
+  { host, port, timeouts, publicOnly, localAddress }: SmtpTransport,
   signal: AbortSignal,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -36,6 +36,7 @@ function openDirectly(
       signal,
       autoSelectFamily: true,
       ...(publicOnly === true ? { lookup: lookUpPublic } : {}),
+      ...(localAddress === undefined ? {} : { localAddress }),
     })
     const fail = (error: Error): void => {
       clearTimeout(timer)
