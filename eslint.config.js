@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import regexp from 'eslint-plugin-regexp'
 import tseslint from 'typescript-eslint'
 import { importOrder, uniqueFileName } from './.ci/lintRules.mjs'
 
@@ -350,6 +351,20 @@ export default tseslint.config(
   {
     files: ['{src,workers}/**/*.{ts,tsx,cts}'],
     rules: { 'project/unique-file-name': 'error' },
+  },
+  {
+    // Work on untrusted input is linear in its size.
+    files: ['{src,workers}/**'],
+    plugins: { regexp },
+    rules: {
+      'regexp/no-super-linear-backtracking': ['error', { report: 'certain' }],
+      'regexp/no-super-linear-move': ['error', { report: 'certain' }],
+    },
+  },
+  {
+    // What they search is the author's: templates, style sheets, and what MJML makes of them.
+    files: ['workers/render/{analysis,languages,manifest,precompiled}/**'],
+    rules: { 'regexp/no-super-linear-move': 'off' },
   },
   {
     files: ['src/**', 'workers/**'],

@@ -76,7 +76,7 @@ function asTypeScript(source: string): string {
     .replace("import express from 'express'", "import express, { type ErrorRequestHandler } from 'express'")
     .replace('/** @param {string} content */\nconst page = (content)', 'const page = (content: string)')
     .replace(
-      / *\/\*\* @type \{import\('express'\)\.ErrorRequestHandler\} \*\/\n( *)const lastResort =/,
+      /^ *\/\*\* @type \{import\('express'\)\.ErrorRequestHandler\} \*\/\n( *)const lastResort =/m,
       '$1const lastResort: ErrorRequestHandler =',
     )
 }

@@ -226,7 +226,7 @@ export class SmtpReceiver {
         handle(command, done)
         return
       }
-      const to = verb === 'RCPT' ? [/<([^>]*)>/.exec(line)?.[1] ?? ''] : recipientsOf(connection.session)
+      const to = verb === 'RCPT' ? [/<([^<>]*)>/.exec(line)?.[1] ?? ''] : recipientsOf(connection.session)
       const target: FaultTarget = {
         socket,
         reply: (code, text) => {

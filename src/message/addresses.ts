@@ -135,7 +135,11 @@ function splitMailbox(text: string, path: string, check: Validator): { name: str
 
 /** Removes spaces at both ends, and no invisible character, as `trim()` would. */
 function trimSpaces(text: string): string {
-  return text.replace(/^ +| +$/g, '')
+  let start = 0
+  let end = text.length
+  while (text[start] === ' ') start++
+  while (end > start && text[end - 1] === ' ') end--
+  return text.slice(start, end)
 }
 
 function checkName(name: string, path: string, check: Validator): string {

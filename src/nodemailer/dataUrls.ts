@@ -50,7 +50,7 @@ export function extractDataImages(html: string): { html: string; images: Embedde
     if (parsed?.contentType === undefined) return match
     const hash = createHash('sha256').update(parsed.content).digest('hex').slice(0, 24)
     const image = images.get(hash) ?? {
-      filename: `image-${images.size + 1}.${type.replace(/\+.*$/, '').toLowerCase()}`,
+      filename: `image-${images.size + 1}.${(type.split('+', 1)[0] ?? type).toLowerCase()}`,
       content: parsed.content,
       contentType: parsed.contentType,
       cid: `${hash}@embedded.invalid`,

@@ -1,9 +1,9 @@
 /** Length in characters below which a secret is not redacted: it would match ordinary text. */
 const MIN_LENGTH = 4
-/** Matches anything that looks like a token. */
-const TOKEN = /(?=[^\s\d]*\d)[A-Za-z0-9+/_=-]{28,}/g
+/** Matches what could be a token. */
+const TOKEN = /[A-Za-z0-9+/_=-]{28,}/g
 /** Matches the parts of a URL that could be a token. */
-const TOKEN_IN_URL = /(?=[^\s\d]*\d)[A-Za-z0-9_%.~-]{16,}/g
+const TOKEN_IN_URL = /[A-Za-z0-9_%.~-]{16,}/g
 
 /**
  * Removes a transport's secrets from the texts of its server. Some servers repeat a password, a key, or a link of the
@@ -30,7 +30,7 @@ export class SecretRedactor {
 
   /** Also removes anything that looks like a token, for replies to a login: it may be a credential used earlier. */
   cleanLogin(text: string): string {
-    return this.clean(text).replace(TOKEN, '***')
+    return this.clean(text).replace(/\S+/g, (word) => withoutTokens(word, TOKEN))
   }
 }
 
@@ -39,6 +39,13 @@ export function withoutLinkTokens(text: string): string {
   if (!text.includes('://')) return text
   return text.replace(
     /(https?:\/\/[^\s/?#]*)(\S*)/gi,
-    (_, host: string, rest: string) => host + rest.replace(TOKEN_IN_URL, '***'),
+    (_, host: string, rest: string) => host + withoutTokens(rest, TOKEN_IN_URL),
   )
+}
+
+/** Removes possible tokens from a text without white space. What is behind its last digit is text: tokens have digits. */
+function withoutTokens(word: string, token: RegExp): string {
+  let last = word.length - 1
+  while (last >= 0 && !/\d/.test(word[last]!)) last--
+  return word.replace(token, (found, at: number) => (at <= last ? '***' : found))
 }

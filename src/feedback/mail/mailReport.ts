@@ -155,7 +155,7 @@ function statusReports(
 
 /** An address with its type (RFC 3464 section 2.3.1): `rfc822;ada@example.com`. A type `rfc822` may be encoded as xtext (RFC 3461). */
 function typedAddress(value: string | undefined): string | undefined {
-  const [, type = '', text = ''] = /^\s*([\w-]+)\s*;\s*(.*)$/.exec(value ?? '') ?? []
+  const [, type = '', text = ''] = /^\s*([\w-]+)\s*;(.*)$/.exec(value ?? '') ?? []
   if (!/^(?:rfc822|utf-8)$/i.test(type)) return undefined
   const address = text
     .trim()
@@ -230,6 +230,6 @@ function messageIdsIn(header: readonly HeaderField[]): string[] {
 }
 
 function timeIn(text: string | undefined): number | undefined {
-  const time = Date.parse((text ?? '').slice(0, 100).replace(/\(.*\)\s*$/, ''))
+  const time = Date.parse((text ?? '').slice(0, 100).split('(', 1)[0] ?? '')
   return Number.isFinite(time) && time > 0 ? time : undefined
 }
