@@ -5,6 +5,7 @@ import { toned, withExamples } from './terminal.js'
 
 interface MigrateSettings extends QueueSettings {
   print?: boolean
+  json?: boolean
 }
 
 /** `threadpost migrate`: creates or updates the tables of a queue on Postgres. */
@@ -16,6 +17,7 @@ export function migrateCommand(): Command {
         'before you deploy, if your application connects with a role that must not change them (migrate: false).',
     )
     .option('--print', 'print the statements of all migrations as a script, and change nothing')
+    .option('--json', 'print the names of the applied migrations, or the statements, as JSON')
   return withExamples(withQueueFlags(command).action(migrate), {
     'before a deployment': 'threadpost migrate --queue postgres://owner@db.acme.example/app',
     'read what it would do on an empty database':
@@ -26,7 +28,9 @@ export function migrateCommand(): Command {
 async function migrate(settings: MigrateSettings): Promise<void> {
   const print = settings.print === true
   const lines = await migrateQueue(queueOption(settings), print)
-  if (print) console.log(lines.join('\n'))
+  if (settings.json === true)
+    console.log(JSON.stringify({ [print ? 'statements' : 'applied']: lines }, null, 2))
+  else if (print) console.log(lines.join('\n'))
   else if (lines.length === 0) console.log('the tables are up to date')
-  for (const line of print ? [] : lines) console.log(toned('good', `applied: ${line}`))
+  else for (const line of lines) console.log(toned('good', `applied: ${line}`))
 }

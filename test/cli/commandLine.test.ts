@@ -41,6 +41,7 @@ describe('the threadpost command', () => {
       'doctor',
       'inbox',
       'init',
+      'migrate',
       'render',
       'send',
       'sendmail',
