@@ -18,6 +18,7 @@ import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
 import { SuppressionLookup } from './suppressions/suppressionLookup.js'
 import { Suppressions } from './suppressions/suppressions.js'
+import { readReported } from './telemetry/activity.js'
 import { ActivityReporter } from './telemetry/activityReporter.js'
 import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
@@ -241,6 +242,7 @@ function alertMonitorFor(
     metrics,
     transports: () => dispatcher.transports.statuses(),
     setup: () => runner.outage,
+    reported: () => readReported(queue, Date.now()),
     capacity: limits.queue,
   }
   const listener = {

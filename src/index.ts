@@ -5,7 +5,7 @@
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in from outside
 export interface Templates {}
 
-export type { Alert, AlertOptions, AlertRule, ClearedAlert } from './telemetry/alerts.js'
+export type { Alert, AlertOptions, AlertRule, ClearedAlert, ReportLimits } from './telemetry/alerts.js'
 export type { BudgetOptions } from './transports/budgets.js'
 export type { BreakerOptions, TransportStatus, TransportError } from './transports/breaker.js'
 export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'

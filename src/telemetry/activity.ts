@@ -3,7 +3,7 @@ import { type RecordRange, rangeOf, type SharedRecord } from '../queue/records.j
 import { quantile } from '../structures/histogram.js'
 import type { PhaseCounts, ThreadStatus } from '../threads/runner.js'
 import type { TransportStatus } from '../transports/breaker.js'
-import type { Alert } from './alerts.js'
+import type { Alert, ReportedShare } from './alerts.js'
 import { countSettled, type FigureNumbers, type Figures, figuresOf } from './figures.js'
 import type { SettledStatus } from './metrics.js'
 
@@ -201,6 +201,17 @@ export async function readGroups(
     groups.set(name, [...(groups.get(name) ?? []), record])
   }
   return [...groups].map(([name, hours]) => ({ name, ...periodFigures(hours, since) }))
+}
+
+/** Reads what the transports sent within the last day, and what was reported of it. */
+export async function readReported(queue: QueueDriver, now: number): Promise<ReportedShare[]> {
+  const groups = await readGroups(queue, now, 'transport')
+  return groups.map((figures) => ({
+    transport: figures.name,
+    sent: countSettled(figures, ['sent', 'partial']),
+    bounced: figures.reported.bounced,
+    complained: figures.reported.complained,
+  }))
 }
 
 /** Prefix of the keys of the hours of all templates or transports, or of one of them. */

@@ -1,20 +1,17 @@
 import type { Logger } from '../logging/logger.js'
 import type { QueueStats } from '../queue/driver.js'
 import type { TransportStatus } from '../transports/breaker.js'
-import {
-  AlertEvaluator,
-  type Alert,
-  type AlertPlan,
-  type ClearedAlert,
-  type AlertReading,
-  type SetupReading,
-} from './alerts.js'
+import { AlertEvaluator } from './alertEvaluator.js'
+import type { Alert, AlertPlan, AlertReading, ClearedAlert, ReportedShare, SetupReading } from './alerts.js'
 import type { MessageMeasures, SettledStatus } from './metrics.js'
 import { Webhook } from './webhook.js'
 
 /** The statuses that the rule `failures` counts as failed; a cancelled message does not count at all. */
 const NOT_FULLY_SENT: ReadonlySet<SettledStatus> = new Set(['partial', 'failed', 'expired'] as const)
 const SETTLED_BY_SENDING: ReadonlySet<SettledStatus> = new Set(['sent', ...NOT_FULLY_SENT] as const)
+
+/** Milliseconds between two readings of what was reported, which are of 24 hours. */
+const REPORTS_EVERY = 60_000
 
 /** The parts of a mailer that the rules read. */
 export interface AlertMonitorSources {
@@ -23,6 +20,8 @@ export interface AlertMonitorSources {
   transports: () => TransportStatus[]
   /** Returns why no worker thread accepts mail, if that is so. */
   setup: () => SetupReading | undefined
+  /** Reads what was sent and reported within the last 24 hours. Called once a minute at most. */
+  reported: () => Promise<ReportedShare[]>
   /** Maximum number of messages that are not settled (`limits.queue`). */
   capacity: number
 }
@@ -40,6 +39,9 @@ export class AlertMonitor {
   readonly #evaluator: AlertEvaluator
   readonly #webhook: Webhook | undefined
   readonly #timer: NodeJS.Timeout
+  readonly #readsReports: boolean
+  #reported: readonly ReportedShare[] = []
+  #reportedAt = -Infinity
   #evaluating = false
   #closed = false
 
@@ -48,6 +50,7 @@ export class AlertMonitor {
     this.#listener = listener
     this.#logger = logger
     this.#evaluator = new AlertEvaluator(plan)
+    this.#readsReports = plan.bounces !== undefined || plan.complaints !== undefined
     if (plan.webhook !== undefined) this.#webhook = new Webhook(plan.webhook, logger)
     this.#timer = setInterval(() => void this.#evaluate(), plan.interval).unref()
     void this.#evaluate()
@@ -99,10 +102,20 @@ export class AlertMonitor {
       oldest,
       waiting: queued + sending + deferred + held,
       capacity,
+      reported: await this.#readReported(),
       ...(setup === undefined ? {} : { setup: { since: setup.since, reason: setup.reason } }),
       open: transports().flatMap(({ transport, breaker, since }) =>
         breaker === 'open' && since !== undefined ? [{ transport, since: Date.parse(since) }] : [],
       ),
     }
+  }
+
+  async #readReported(): Promise<readonly ReportedShare[]> {
+    const now = performance.now()
+    if (this.#readsReports && now - this.#reportedAt >= REPORTS_EVERY) {
+      this.#reported = await this.#sources.reported()
+      this.#reportedAt = now
+    }
+    return this.#reported
   }
 }

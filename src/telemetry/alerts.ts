@@ -51,18 +51,33 @@ export interface AlertOptions {
         /** Share of `limits.queue` in use that raises the alert, 0.001 to 1. @default 0.8 */
         share?: number
       }
+  /** A large share of the mail of a transport bounced within the last 24 hours, as far as delivery reports tell. */
+  bounces?: false | ReportLimits
+  /**
+   * Too many recipients of a transport complained within the last 24 hours. Gmail and Yahoo ask senders to stay below 0.3 %.
+   */
+  complaints?: false | ReportLimits
   /** Milliseconds between two evaluations. @default 10_000 */
   interval?: number
   /** Receives the alerts, signed according to Standard Webhooks. @default none */
   webhook?: WebhookOptions
 }
 
-export type AlertRule = 'failures' | 'oldest' | 'breaker' | 'threads' | 'setup' | 'queue'
+/** Limits for what is reported after messages were sent. */
+export interface ReportLimits {
+  /** Share of the sent messages that raises the alert, 0.001 to 1. @default 0.05 for bounces, 0.003 for complaints */
+  share?: number
+  /** Messages sent within the period below which no alert is raised. @default 100 for bounces, 1_000 for complaints */
+  least?: number
+}
+
+export type AlertRule =
+  'failures' | 'oldest' | 'breaker' | 'threads' | 'setup' | 'queue' | 'bounces' | 'complaints'
 
 /** A problem that a rule found. It never contains data of a message or a recipient. */
 export interface Alert {
   rule: AlertRule
-  /** The transport, for the rule `breaker`. */
+  /** The transport, for the rules `breaker`, `bounces`, and `complaints`. */
   transport?: string
   /** The measured value, in the unit of the limit: a share, milliseconds, or a count. */
   value: number
@@ -86,6 +101,8 @@ export interface AlertPlan {
   threads?: { deaths: number; window: number }
   setup?: { heldFor: number }
   queue?: { share: number }
+  bounces?: Required<ReportLimits>
+  complaints?: Required<ReportLimits>
   interval: number
   webhook?: WebhookTarget
 }
@@ -95,6 +112,14 @@ export interface SetupReading {
   /** Milliseconds since the epoch. */
   since: number
   reason: string
+}
+
+/** What was sent over a transport within the last 24 hours, and what was reported of it: by all processes on the queue. */
+export interface ReportedShare {
+  transport: string
+  sent: number
+  bounced: number
+  complained: number
 }
 
 /** The figures that the rules evaluate. */
@@ -114,6 +139,7 @@ export interface AlertReading {
   /** Transports whose breaker is open, and since when in ms since the epoch. */
   open: { transport: string; since: number }[]
   setup?: SetupReading
+  reported?: readonly ReportedShare[]
 }
 
 const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | undefined>> } = {
@@ -123,6 +149,8 @@ const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | und
   threads: { deaths: 5, window: 60_000 },
   setup: { heldFor: 0 },
   queue: { share: 0.8 },
+  bounces: { share: 0.05, least: 100 },
+  complaints: { share: 0.003, least: 1_000 },
 }
 
 /** @param value `true` for all rules with their defaults */
@@ -168,132 +196,4 @@ function checkLimit(check: Validator, key: string, value: unknown, path: string)
     default:
       return check.duration(value, path, key === 'openFor' || key === 'heldFor' ? 0 : 1)
   }
-}
-
-/** An alert is cleared when its value falls to this share of the limit, so that a value around the limit raises it once. */
-const CLEAR_AT = 0.8
-
-/** A measurement of a rule. With too few messages it raises no alert, but it can keep one raised. */
-interface Finding extends Omit<Alert, 'since'> {
-  raises: boolean
-}
-
-/** Evaluates readings. Returns each alert once when it is raised, and once when it is cleared. */
-export class AlertEvaluator {
-  readonly #plan: AlertPlan
-  readonly #raised = new Map<string, Alert>()
-  /** The readings of the longest window, in order, and one before it. */
-  #readings: AlertReading[] = []
-
-  constructor(plan: AlertPlan) {
-    this.#plan = plan
-  }
-
-  /** The alerts that are raised at present. */
-  get raised(): Alert[] {
-    return [...this.#raised.values()]
-  }
-
-  evaluate(reading: AlertReading): { raised: Alert[]; cleared: ClearedAlert[] } {
-    this.#readings.push(reading)
-    const oldest = reading.at - Math.max(this.#plan.failures?.window ?? 0, this.#plan.threads?.window ?? 0)
-    // One reading from before the window is kept, as the base for the counts within it.
-    while (this.#readings.length > 1 && this.#readings[1]!.at <= oldest) this.#readings.shift()
-
-    const found = new Map(this.#findings(reading).map((finding) => [keyOf(finding), finding]))
-    const raised: Alert[] = []
-    for (const [key, { raises, ...measured }] of found) {
-      if (this.#raised.has(key) || !raises || measured.value < measured.limit) continue
-      const alert = { ...measured, since: new Date(reading.at).toISOString() }
-      this.#raised.set(key, alert)
-      raised.push(alert)
-    }
-    const cleared: ClearedAlert[] = []
-    for (const [key, alert] of this.#raised) {
-      const finding = found.get(key)
-      const persists =
-        finding !== undefined && (finding.value >= finding.limit || finding.value > finding.limit * CLEAR_AT)
-      if (persists) continue
-      this.#raised.delete(key)
-      const value = finding?.value ?? 0
-      cleared.push({ ...alert, value, raisedFor: reading.at - Date.parse(alert.since) })
-    }
-    return { raised, cleared }
-  }
-
-  #findings(now: AlertReading): Finding[] {
-    const { oldest, queue } = this.#plan
-    const findings: Finding[] = [
-      ...this.#failures(now),
-      ...this.#threads(now),
-      ...this.#setup(now),
-      ...this.#breakers(now),
-    ]
-    if (oldest !== undefined)
-      findings.push({
-        rule: 'oldest',
-        raises: true,
-        value: now.oldest,
-        limit: oldest.age,
-        message: `The oldest message has waited for ${Math.round(now.oldest / 1_000)} s.`,
-      })
-    if (queue !== undefined)
-      findings.push({
-        rule: 'queue',
-        raises: true,
-        value: now.waiting / now.capacity,
-        limit: queue.share,
-        message: `${now.waiting} messages are waiting; the queue holds at most ${now.capacity}.`,
-      })
-    return findings
-  }
-
-  #failures(now: AlertReading): Finding[] {
-    const rule = this.#plan.failures
-    if (rule === undefined) return []
-    const before = this.#before(now.at - rule.window)
-    const settled = now.settled - before.settled
-    const failed = now.failed - before.failed
-    if (settled === 0) return []
-    const message = `${failed} of the last ${settled} messages did not reach all of their recipients.`
-    const raises = settled >= rule.least
-    return [{ rule: 'failures', raises, value: failed / settled, limit: rule.share, message }]
-  }
-
-  #threads(now: AlertReading): Finding[] {
-    const rule = this.#plan.threads
-    if (rule === undefined) return []
-    const deaths = now.threadDeaths - this.#before(now.at - rule.window).threadDeaths
-    const message = `${deaths} worker threads died within ${Math.round(rule.window / 1_000)} s.`
-    return [{ rule: 'threads', raises: true, value: deaths, limit: rule.deaths, message }]
-  }
-
-  #setup({ at, setup }: AlertReading): Finding[] {
-    const rule = this.#plan.setup
-    if (rule === undefined || setup === undefined) return []
-    const message = `Mail is held because worker threads die repeatedly for a reason that is not a message: ${setup.reason}`
-    return [{ rule: 'setup', raises: true, value: at - setup.since, limit: rule.heldFor, message }]
-  }
-
-  #breakers(now: AlertReading): Finding[] {
-    const rule = this.#plan.breaker
-    if (rule === undefined) return []
-    return now.open.map(({ transport, since }) => ({
-      rule: 'breaker',
-      raises: true,
-      transport,
-      value: now.at - since,
-      limit: rule.openFor,
-      message: `The transport "${transport}" is not working; its mail is held.`,
-    }))
-  }
-
-  /** Returns the last reading at or before a time, or the first one. */
-  #before(time: number): AlertReading {
-    return this.#readings.findLast(({ at }) => at <= time) ?? this.#readings[0]!
-  }
-}
-
-function keyOf({ rule, transport = '' }: Finding): string {
-  return `${rule} ${transport}`
 }

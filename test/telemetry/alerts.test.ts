@@ -4,8 +4,9 @@ import { Webhook } from 'standardwebhooks'
 import type { Alert, AlertOptions } from 'threadpost'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { QueueStats } from '../../src/queue/driver.js'
+import { AlertEvaluator } from '../../src/telemetry/alertEvaluator.js'
 import { AlertMonitor } from '../../src/telemetry/alertMonitor.js'
-import { AlertEvaluator, type AlertReading, resolveAlerts } from '../../src/telemetry/alerts.js'
+import { type AlertReading, resolveAlerts } from '../../src/telemetry/alerts.js'
 import { Metrics } from '../../src/telemetry/metrics.js'
 import { Validator } from '../../src/validation.js'
 import { testMailer } from '../support/mailer.js'
@@ -70,6 +71,24 @@ describe('alerts', () => {
         counts(64, 24),
       ]),
     ).toEqual([[], [], ['+failures'], [], [], ['-failures'], []])
+  })
+
+  it('count bounces and complaints of a transport against what it sent', () => {
+    const share = (transport: string, sent: number, bounced: number, complained = 0) => ({
+      transport,
+      ...{ sent, bounced, complained },
+    })
+    expect(
+      told({}, [
+        { reported: [share('a', 0, 0), share('b', 99, 99)] },
+        { reported: [share('a', 100, 5), share('b', 200, 1)] },
+        { reported: [share('a', 1_000, 50, 3), share('b', 999, 0, 9)] },
+        { reported: [share('a', 2_000, 50, 3)] },
+      ]),
+    ).toEqual([[], ['+bouncesa'], ['+complaintsa'], ['-bouncesa', '-complaintsa']])
+    expect(
+      told({ bounces: false, complaints: false }, [{ reported: [share('a', 9_000, 9_000, 9_000)] }]),
+    ).toEqual([[]])
   })
 
   it('are raised per transport, and for threads that die repeatedly', () => {
@@ -166,7 +185,14 @@ describe('alerts', () => {
     const tell = (alert: unknown) => void told.push(alert)
     const monitor = new AlertMonitor(
       { interval: 1_000, oldest: { age: 1 } },
-      { queue, metrics: new Metrics(), transports: () => [], setup: () => undefined, capacity: 10 },
+      {
+        queue,
+        metrics: new Metrics(),
+        transports: () => [],
+        setup: () => undefined,
+        reported: () => Promise.resolve([]),
+        capacity: 10,
+      },
       { raised: tell, cleared: tell },
       { debug: tell, info: tell, warn: tell, error: tell },
     )
