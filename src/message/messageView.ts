@@ -34,6 +34,8 @@ export interface Message {
   transport: string
   /** The scope of suppressions and unsubscribes. */
   stream: string
+  /** At equal priority, groups take turns. */
+  group?: string
   priority: number
   tags: string[]
   metadata?: Record<string, Json>
@@ -88,6 +90,7 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     ...optional('resendOf', job.resendOf),
     transport: job.transport,
     stream: job.stream ?? DEFAULT_STREAM,
+    ...optional('group', job.group),
     priority: job.priority,
     tags: [...job.tags],
     ...optional('metadata', job.metadata && structuredClone(job.metadata)),

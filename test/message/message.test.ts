@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { newState } from '../../src/message/messageState.js'
+import { toMessage } from '../../src/message/messageView.js'
 import { fromPrepared, toPrepared } from '../../src/message/prepare.js'
 import { toJob } from '../../src/message/toJob.js'
 import { job, NOW, plain, refusal, rules } from '../support/messageRules.js'
@@ -36,6 +38,22 @@ describe('a mail', () => {
     const [attachment] = job({ ...plain, attachments: [{ filename: 'a.txt', content }] }).attachments
     content.fill(0)
     expect(Buffer.from(attachment?.content as Uint8Array).toString()).toBe('abc')
+  })
+
+  it('shares the copy of a large buffer with other mails until the buffer changes', () => {
+    const content = Buffer.alloc(70_000, 'a')
+    const copy = () =>
+      job({ ...plain, attachments: [{ filename: 'a.txt', content }] }).attachments[0]?.content as Uint8Array
+    const first = copy()
+    expect(copy()).toBe(first)
+    content[69_999] = 0
+    expect([first[69_999], copy()[69_999]]).toEqual([97, 0])
+  })
+
+  it('shows its group and stream', () => {
+    const grouped = job({ ...plain, group: 'acme' })
+    expect(toMessage(grouped, newState(grouped))).toMatchObject({ group: 'acme', stream: 'transactional' })
+    expect(toMessage(job(plain), newState(job(plain)))).not.toHaveProperty('group')
   })
 
   it('becomes the same job again after it was prepared', () => {

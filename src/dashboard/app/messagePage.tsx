@@ -230,7 +230,7 @@ function Reported({ delivery }: { delivery: NonNullable<MessageView['recipients'
 }
 
 function Facts({ message, inInbox }: { message: MessageView; inInbox: string | undefined }) {
-  const { from, to, cc, bcc, tags, metadata, attachments } = message
+  const { from, to, cc, bcc, group, tags, metadata, attachments } = message
   const inbox = siteLink('inbox')
   const facts: [name: string, value: string][] = [
     ['From', people([from])],
@@ -238,6 +238,7 @@ function Facts({ message, inInbox }: { message: MessageView; inInbox: string | u
     ['Cc', people(cc)],
     ['Bcc', people(bcc)],
     ['Template', [message.template ?? '', message.locale ?? ''].filter((part) => part !== '').join(' · ')],
+    ['Group', group ?? ''],
     ['Tags', tags.join(', ')],
     ['Accepted', time(message.acceptedAt)],
     ['Scheduled for', time(message.sendAt)],

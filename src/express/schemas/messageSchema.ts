@@ -193,6 +193,7 @@ export const Message = named(
     locale: maybe(z.string()),
     transport: z.string(),
     stream: z.string().describe('The scope of suppressions and unsubscribes.'),
+    group: maybe(z.string()).describe('At equal priority, groups take turns.'),
     priority: z.number().int(),
     tags: z.array(z.string()),
     metadata: maybe(z.record(z.string(), z.any())),
