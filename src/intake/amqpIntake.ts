@@ -121,6 +121,8 @@ class AmqpConsumer implements AmqpIntake {
   #take(delivery: Delivery): void {
     const work = this.#accept(delivery)
       .catch((error: unknown) => this.#defect(delivery, error))
+      // What fails even then stays with the broker, and must not end the process.
+      .catch(() => undefined)
       .finally(() => this.#inProgress.delete(work))
     this.#inProgress.add(work)
   }
@@ -207,9 +209,15 @@ function mailOf(
     return invalid('The message is not JSON')
   }
   if (!isPlainObject(mail)) return invalid('The message must be a JSON object with the fields of a mail')
-  if ('prepared' in mail) return { mail }
+  // It has its own id, Message-ID, date, and context, which only the process that owns the mailer may set.
+  if ('prepared' in mail)
+    return {
+      ...invalid('A prepared mail is not accepted over AMQP; send the mail itself with an idempotencyKey'),
+      path: 'prepared',
+    }
   const key = typeof messageId === 'string' && messageId !== '' ? messageId : `amqp ${randomUUID()}`
-  return { mail: { idempotencyKey: key, ...mail } }
+  // Anyone who may publish writes it, so that it must see nothing of the application.
+  return { mail: { idempotencyKey: key, ...mail, ...('mjml' in mail ? { untrusted: true } : {}) } }
 }
 
 function textOf(error: unknown): string {

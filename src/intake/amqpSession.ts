@@ -132,39 +132,42 @@ export class AmqpSession {
   }
 
   ack(message: ConsumeMessage): void {
-    if (this.#open) this.#channel.ack(message)
+    if (this.#open) unlessClosing(() => this.#channel.ack(message))
   }
 
   /** Publishes a message to the dead-letter exchange with the reason in its headers, and acknowledges it once the broker has stored it. */
   async deadLetter(message: ConsumeMessage, reason: DeadLetterReason): Promise<void> {
     if (!this.#open) return
-    const { content } = message
     const properties = message.properties as KeptProperties
     const { headers, messageId, contentType, contentEncoding, correlationId, type, appId, timestamp } =
       properties
-    await new Promise<void>((resolve) => {
+    const kept = { messageId, contentType, contentEncoding, correlationId, type, appId, timestamp }
+    const why = {
+      'x-threadpost-code': reason.code,
+      'x-threadpost-path': reason.path,
+      'x-threadpost-error': reason.message,
+    }
+    // Properties that aren't UTF-8 grow when they are decoded, and may then be too long to be written again.
+    for (const options of [{ ...withoutAbsent(kept), headers: { ...headers, ...why } }, { headers: why }])
+      try {
+        await this.#publish(message, options)
+        return
+      } catch {
+        // The next form has less in it.
+      }
+    // The broker itself sends it to the exchange.
+    unlessClosing(() => this.#channel.nack(message, false, false))
+  }
+
+  /** Rejects if the message can't be encoded, or if the channel is closing. */
+  #publish(message: ConsumeMessage, options: Amqplib.Options.Publish): Promise<void> {
+    const { deadLetterExchange, queue } = this.#settings
+    return new Promise<void>((resolve) => {
       this.#channel.publish(
-        this.#settings.deadLetterExchange,
-        this.#settings.queue,
-        content,
-        {
-          ...withoutAbsent({
-            messageId,
-            contentType,
-            contentEncoding,
-            correlationId,
-            type,
-            appId,
-            timestamp,
-          }),
-          persistent: true,
-          headers: {
-            ...headers,
-            'x-threadpost-code': reason.code,
-            'x-threadpost-path': reason.path,
-            'x-threadpost-error': reason.message,
-          },
-        },
+        deadLetterExchange,
+        queue,
+        message.content,
+        { ...options, persistent: true },
         (error: unknown) => {
           // Not confirmed: the broker delivers the message again after this session.
           if (error === null || error === undefined) this.ack(message)
@@ -178,6 +181,15 @@ export class AmqpSession {
     this.#open = false
     await this.#channel.close().catch(() => undefined)
     await this.#connection.close().catch(() => undefined)
+  }
+}
+
+/** A channel that is closing takes nothing more: the broker delivers the message again after this session. */
+function unlessClosing(settle: () => void): void {
+  try {
+    settle()
+  } catch {
+    // Nothing is left to do on this channel.
   }
 }
 

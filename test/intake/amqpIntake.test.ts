@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net'
 import path from 'node:path'
 import { type ConfirmChannel, connect } from 'amqplib'
 import type { Mailer } from 'threadpost'
@@ -34,8 +35,8 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
     return intake
   }
 
-  async function channel(): Promise<ConfirmChannel> {
-    const connection = await connect(server.url)
+  async function channel(url = server.url): Promise<ConfirmChannel> {
+    const connection = await connect(url)
     connection.on('error', () => undefined)
     onTestFinished(() => connection.close().catch(() => undefined))
     return connection.createConfirmChannel()
@@ -105,6 +106,49 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
       ]),
     )
     await expect.poll(() => countOf(queue)).toBe(0)
+  })
+
+  it('refuses a prepared mail, and shows MJML nothing of the application', async () => {
+    const { mailer, inbox } = await mailerWithInbox({
+      templates: { dir: await folderOf({}), globals: { secret: 'canary' } },
+    })
+    const { queue } = await intakeOf(mailer)
+    const prepared = mailer.prepare({ ...MAIL, subject: 'Prepared' })
+    const mjml =
+      '<mjml><mj-body><mj-section><mj-column><mj-text>[{{@app.secret}}] x</mj-text></mj-column></mj-section></mj-body></mjml>'
+    const { text: _, ...mail } = MAIL
+    const publisher = await publish(queue, [prepared, { ...mail, mjml }, { ...mail, mjml, untrusted: false }])
+    await expect.poll(() => inbox.count).toBe(2)
+    expect((await inbox.messages()).map(({ text }) => text)).toEqual(['[] x\n', '[] x\n'])
+    await expect.poll(() => countOf(`${queue}.dead`)).toBe(1)
+    const dead = await publisher.get(`${queue}.dead`)
+    expect(dead).toMatchObject({
+      properties: {
+        headers: { 'x-threadpost-code': 'INVALID_MESSAGE', 'x-threadpost-path': 'prepared' },
+      },
+    })
+  })
+
+  it('survives a message whose properties can’t be written again, and keeps it as a dead letter', async () => {
+    const { mailer, inbox } = await mailerWithInbox()
+    const intake = await intakeOf(mailer)
+    const publisher = await channel(await withInvalidText(server.url))
+    const grows = '~'.repeat(200)
+    const large = '~'.repeat(60_000)
+    for (const options of [{ messageId: grows }, { headers: { [grows]: 1 } }, { headers: { large } }])
+      publisher.sendToQueue(intake.queue, Buffer.from('no JSON'), options)
+    publisher.sendToQueue(intake.queue, Buffer.from(JSON.stringify(MAIL)))
+    await publisher.waitForConfirms()
+    await inbox.waitFor({ subject: 'Hi' })
+    const dead = `${intake.queue}.dead`
+    await expect.poll(() => countOf(dead)).toBe(3)
+    await expect.poll(() => countOf(intake.queue)).toBe(0)
+    for (let left = 3; left > 0; left--)
+      expect(await (await channel()).get(dead, { noAck: true })).toMatchObject({
+        content: Buffer.from('no JSON'),
+        properties: { headers: { 'x-threadpost-code': 'INVALID_MESSAGE' } },
+      })
+    expect(intake.state).toBe('consuming')
   })
 
   it('stops consuming while the queue is full, holds no more than its prefetch, and goes on', async () => {
@@ -186,6 +230,26 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
     expect(await mailer.count({})).toMatchObject({ count: ids.length })
   })
 })
+
+/** The broker's URL through a proxy in which a `~` becomes an octet that is not UTF-8, which no client would write. */
+async function withInvalidText(url: string): Promise<string> {
+  const proxy = createServer((socket) => {
+    const { hostname, port } = new URL(url)
+    const broker = connectTcp(Number(port), hostname)
+    socket.on('data', (chunk) =>
+      broker.write(Buffer.from(chunk.map((octet) => (octet === 0x7e ? 0xff : octet)))),
+    )
+    broker.pipe(socket)
+    socket.on('close', () => broker.destroy()).on('error', () => undefined)
+    broker.on('close', () => socket.destroy()).on('error', () => undefined)
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  onTestFinished(() => void proxy.close())
+  const through = new URL(url)
+  through.port = String((proxy.address() as AddressInfo).port)
+  return through.href
+}
 
 describe('the AMQP intake without a broker', () => {
   it.each([
