@@ -121,11 +121,18 @@ describeWith(['postgres'], 'mail that is submitted in SQL', ({ postgres: tool })
 
   it('is not checked once it has expired', async () => {
     const queue = postgres.place()
-    await testSender({ queue })
+    let calls = 0
+    const { mailer, inbox } = await mailerWithInbox({
+      queue,
+      intercept: () => {
+        calls++
+        return undefined
+      },
+    })
+    await mailer.pause()
     const id = await submit(queue.schema, MAIL)
     await postgres.query(`UPDATE ${queue.schema}.states SET expires_at = 1`)
-    let calls = 0
-    const { mailer, inbox } = await mailerWithInbox({ queue, intercept: () => void calls++ })
+    await mailer.resume()
     expect((await mailer.wait(id)).status).toBe('expired')
     expect([calls, inbox.count]).toEqual([0, 0])
   })
