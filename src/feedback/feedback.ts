@@ -9,7 +9,7 @@ import { type Suppression, suppressionKey } from '../suppressions/suppression.js
 import type { Suppressions } from '../suppressions/suppressions.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { isPlainObject, Validator } from '../validation.js'
-import { reportedRecipient, wasSent } from './applyReports.js'
+import { isAbout, reportedRecipient } from './applyReports.js'
 import type { BouncePlan } from './bounceAddress.js'
 import {
   type CheckedReport,
@@ -157,7 +157,8 @@ export class Feedback {
       const { delivery } = report
       const reason = reasonToSuppress(delivery)
       const recipient = reportedRecipient(message.recipients, report)
-      if (reason === undefined || recipient === undefined || !wasSent(recipient, message.uncertain)) return []
+      if (reason === undefined || recipient === undefined || !isAbout(recipient, message, delivery)) return []
+      if (report.orOnly === true && message.recipients.length > 1) return []
       if (joinDelivery(recipient.delivery, delivery) === undefined) return []
       return [
         {
@@ -212,9 +213,9 @@ function documentOf(records: readonly SharedRecord[] = []): string | undefined {
   return records[0]?.document
 }
 
-function matchesIn({ recipients, uncertain }: Message, reports: readonly RecipientReport[]): number {
+function matchesIn(message: Message, reports: readonly RecipientReport[]): number {
   return reports.filter((report) => {
-    const recipient = reportedRecipient(recipients, report)
-    return recipient !== undefined && wasSent(recipient, uncertain)
+    const recipient = reportedRecipient(message.recipients, report)
+    return recipient !== undefined && isAbout(recipient, message, report.delivery)
   }).length
 }

@@ -1,5 +1,6 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
+import { checkReport } from '../../feedback/deliveryReport.js'
 import { type RecipientDeliveryReport, ThreadpostError } from '../../index.js'
 import type { Mailer } from '../../mailer.js'
 import { methodNotAllowed } from '../../web/middleware.js'
@@ -109,17 +110,32 @@ interface EventCounts {
 async function store(mailer: Mailer, { reports, ignored, once }: EventBatch): Promise<EventCounts> {
   if (reports.length > MAX_EVENTS)
     throw new EventsRefused('UNREADABLE_BODY', `The request has more than ${MAX_EVENTS} events.`)
-  let left: RecipientDeliveryReport[] = reports
-  for (;;)
-    try {
-      const matched = left.length === 0 ? 0 : await mailer.report(left, once === undefined ? {} : { once })
-      return { matched, unmatched: left.length - matched, ignored: ignored + reports.length - left.length }
-    } catch (error) {
-      // An event that isn't understood must not keep the provider from reporting the others.
-      const index = error instanceof ThreadpostError ? /^\[(\d+)\]/.exec(error.path ?? '')?.[1] : undefined
-      if (index === undefined) throw error
-      left = left.filter((_, place) => place !== Number(index))
-    }
+  const named = once === undefined ? {} : { once }
+  const counts = (matched: number, left: readonly unknown[]): EventCounts => ({
+    matched,
+    unmatched: left.length - matched,
+    ignored: ignored + reports.length - left.length,
+  })
+  try {
+    // The name of a request is stored even if the request says nothing: it must not be used for another.
+    const empty = reports.length === 0 && once === undefined
+    return counts(empty ? 0 : await mailer.report(reports, named), reports)
+  } catch (error) {
+    if (!(error instanceof ThreadpostError) || !/^\[\d+\]/.test(error.path ?? '')) throw error
+    // An event that isn't understood must not keep the provider from reporting the others.
+    const left = reports.filter(isValid)
+    return counts(await mailer.report(left, named), left)
+  }
+}
+
+function isValid(report: RecipientDeliveryReport): boolean {
+  try {
+    checkReport(report, '', Date.now())
+    return true
+  } catch (error) {
+    if (error instanceof ThreadpostError) return false
+    throw error
+  }
 }
 
 function receiving(
