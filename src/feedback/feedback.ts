@@ -64,11 +64,19 @@ export class Feedback {
     const list = Array.isArray(input) ? check.array(input, '', MAX_REPORTS) : [input]
     const now = Date.now()
     const checked: CheckedReport[] = []
+    const invalid: ThreadpostError[] = []
     for (const [index, report] of list.entries()) {
       const path = Array.isArray(input) ? `[${index}]` : ''
-      if (isPlainObject(report) && 'raw' in report) checked.push(...(await this.#readMail(report, path, now)))
-      else checked.push(checkReport(report, path, now))
+      try {
+        if (isPlainObject(report) && 'raw' in report)
+          checked.push(...(await this.#readMail(report, path, now)))
+        else checked.push(checkReport(report, path, now))
+      } catch (error) {
+        if (!(error instanceof ThreadpostError) || error.code !== 'INVALID_MESSAGE') throw error
+        invalid.push(error)
+      }
     }
+    if (invalid.length > 0) throw together(invalid)
     const { once } = check.object(options, 'options', ['once'])
     return once === undefined
       ? this.take(checked)
@@ -201,6 +209,14 @@ export class Feedback {
       'Some delivery reports are about no message that is kept',
     )
   }
+}
+
+/** The first error, with the paths of all: so the caller can drop what is invalid at once. */
+function together(errors: readonly ThreadpostError[]): ThreadpostError {
+  const [first] = errors as [ThreadpostError]
+  if (errors.length === 1 && first.path === undefined) return first
+  const { code, message, path = '' } = first
+  return new ThreadpostError(code, message, { path, paths: errors.map((error) => error.path ?? '') })
 }
 
 /** The id in a Message-ID that threadpost assigned. */

@@ -1,6 +1,5 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
-import { checkReport } from '../../feedback/deliveryReport.js'
 import { type RecipientDeliveryReport, ThreadpostError } from '../../index.js'
 import type { Mailer } from '../../mailer.js'
 import { methodNotAllowed } from '../../web/middleware.js'
@@ -121,20 +120,12 @@ async function store(mailer: Mailer, { reports, ignored, once }: EventBatch): Pr
     const empty = reports.length === 0 && once === undefined
     return counts(empty ? 0 : await mailer.report(reports, named), reports)
   } catch (error) {
-    if (!(error instanceof ThreadpostError) || !/^\[\d+\]/.test(error.path ?? '')) throw error
+    const paths = error instanceof ThreadpostError ? (error.paths ?? []) : []
+    const invalid = new Set(paths.flatMap((path) => /^\[(\d+)\]/.exec(path)?.[1] ?? []).map(Number))
+    if (invalid.size === 0) throw error
     // An event that isn't understood must not keep the provider from reporting the others.
-    const left = reports.filter(isValid)
+    const left = reports.filter((_, index) => !invalid.has(index))
     return counts(await mailer.report(left, named), left)
-  }
-}
-
-function isValid(report: RecipientDeliveryReport): boolean {
-  try {
-    checkReport(report, '', Date.now())
-    return true
-  } catch (error) {
-    if (error instanceof ThreadpostError) return false
-    throw error
   }
 }
 
