@@ -1,6 +1,6 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
-import { type RecipientDeliveryReport, ThreadpostError } from '../../index.js'
+import { ThreadpostError } from '../../index.js'
 import type { Mailer } from '../../mailer.js'
 import { methodNotAllowed } from '../../web/middleware.js'
 import { notFound, problemHandler, sendProblem } from '../../web/problem.js'
