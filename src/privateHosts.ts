@@ -1,12 +1,16 @@
 import { lookup as lookUp, type LookupAddress } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
-/** Address blocks that are not reachable from the whole Internet (RFC 6890), and those that embed addresses of others. */
+/**
+ * Address blocks that are not reachable from the whole Internet (RFC 6890), and those that embed addresses of others. 168.63.129.16
+ * is public by its number, and leads to the platform's own service on a machine at Azure.
+ */
 const PRIVATE_IPV4: readonly [network: string, prefix: number][] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['127.0.0.0', 8],
+  ['168.63.129.16', 32],
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],

@@ -13,6 +13,7 @@ const LF = 0x0a
  * Bounds what a client can do on a connection, where the smtp-server package doesn't:
  *
  * - A command must be complete in time, and so must a message. The package's idle timeout starts anew with each octet.
+ * - AUTH is refused within a transaction (RFC 4954 section 4): the sender was checked without the user's rights.
  * - Between two messages, a client gives a limited number of commands.
  * - A command ends with CRLF. The package also accepts LF, and CR within a command.
  * - A connection without messages ends when the server closes.
@@ -105,7 +106,10 @@ export class GuardedConnection {
     connection._onCommand = (command, callback) => {
       if (!this.#receiving) this.#expect(this.#limits.command)
       if (++this.#commands > this.#limits.commands) this.end(421, '4.7.0 Too many commands without a message')
-      else handle(command, callback)
+      else if (/^AUTH(?: |$)/i.test(command.toString()) && connection.session.envelope.mailFrom !== false) {
+        connection.send(503, '5.5.1 AUTH is not allowed within a transaction, send RSET first')
+        callback?.()
+      } else handle(command, callback)
     }
   }
 

@@ -61,6 +61,9 @@ export function templateMailOf(
   template: { template: string; data: unknown; locale?: string },
 ): MailFields | SmtpRefusal {
   const contents = parseMime(Buffer.from(octets, 'latin1'))
+  // A field that is left out could be From.
+  if (contents.leftOut.length > 0)
+    return refusal(554, '5.6.3', 'The message has too many fields or parts to be built from a template')
   const fields = commonFields(contents, envelope)
   if (isRefusal(fields)) return fields
   return {

@@ -54,7 +54,7 @@ async function submit(
   if (isReport) return takeReport(mailer, octets, to)
   const submitted = submittedMailOf(octets, { from, to }, source, settings)
   if (isRefusal(submitted)) return submitted
-  const notAllowed = policy.refusedAuthors(submitter, submitted.authors)
+  const notAllowed = policy.refusedAuthors(submitter, submitted.authorFields)
   if (notAllowed !== undefined) return notAllowed
   const send = () => sendSubmitted(mailer, submitted)
   const sent =

@@ -28,6 +28,8 @@ export function toCallbackError({ refused, enhanced, text }: SmtpRefusal): Error
 const REPLIES: Partial<Record<ErrorCode, readonly [number, string]>> = {
   QUEUE_FULL: [452, '4.3.1'],
   QUEUE_UNAVAILABLE: [451, '4.3.0'],
+  // A report about a message that is being sent.
+  CONFLICT: [451, '4.3.0'],
   CLOSED: [451, '4.3.2'],
   INVALID_OPTIONS: [451, '4.3.5'],
   REFUSED: [554, '5.7.1'],

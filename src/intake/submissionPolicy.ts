@@ -1,12 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { SMTPServerEnvelope } from 'smtp-server'
 import { isLoopback } from '../loopback.js'
 import { parseAddress } from '../message/addresses.js'
 import { addressKey, needsSmtpUtf8 } from '../protocol/addressForms.js'
 import { Validator } from '../validation.js'
 import type { AddressList } from './addressList.js'
+import { type AuthorFields, authorsOf } from './authorFields.js'
 import { FailedLogins } from './clientLimits.js'
 import type { ResolvedSmtpIntake, ResolvedUser } from './smtpIntakeOptions.js'
-import { refusal, replyTo, type SmtpRefusal } from './smtpReply.js'
+import { isRefusal, refusal, replyTo, type SmtpRefusal } from './smtpReply.js'
 
 /** Who submits a message: a user, or with no `auth`, a program on this machine. */
 export interface Submitter {
@@ -79,18 +81,19 @@ export class SubmissionPolicy {
       : notAllowed(submitter, 'send as', address)
   }
 
-  /** @param first the first recipient that was accepted */
   refusedRecipient(
     submitter: Submitter | undefined,
     address: string,
-    smtpUtf8: boolean,
-    first: string | undefined,
+    { mailFrom, rcptTo: [first], smtpUtf8 = false }: SMTPServerEnvelope,
   ): SmtpRefusal | undefined {
     const isReport = this.isBounceAddress(address)
-    if (first !== undefined && this.isBounceAddress(first) !== isReport)
+    if (first !== undefined && this.isBounceAddress(first.address) !== isReport)
       return refusal(452, '4.5.3', 'Send reports and other mail separately')
     if (isReport) return undefined
     if (submitter === undefined) return UNAUTHENTICATED
+    // Anyone may name a sender, for reports. For other mail, the submitter must have its rights.
+    const sender = this.refusedSender(submitter, mailFrom === false ? '' : mailFrom.address, smtpUtf8)
+    if (sender !== undefined) return sender
     const invalid = refusedAddress(address, 'envelope.to', smtpUtf8)
     if (invalid !== undefined) return invalid
     return submitter.recipients.every((list) => list.has(address))
@@ -98,10 +101,10 @@ export class SubmissionPolicy {
       : notAllowed(submitter, 'write to', address)
   }
 
-  /** @param authors addresses in From and Sender, which readers see */
-  refusedAuthors(submitter: Submitter, authors: readonly string[]): SmtpRefusal | undefined {
+  refusedAuthors(submitter: Submitter, fields: AuthorFields): SmtpRefusal | undefined {
     if (submitter.senders.length === 0) return undefined
-    if (authors.length === 0) return refusal(554, '5.6.0', 'The message has no address in From')
+    const authors = authorsOf(fields)
+    if (isRefusal(authors)) return authors
     const other = authors.find((address) => !submitter.senders.every((list) => list.has(address)))
     return other === undefined ? undefined : notAllowed(submitter, 'send as', other)
   }

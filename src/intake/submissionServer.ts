@@ -80,10 +80,8 @@ export class SubmissionServer {
         done(refused && toCallbackError(refused))
       },
       onRcptTo: ({ address }, session, done) => {
-        const { smtpUtf8, rcptTo } = session.envelope
-        const [first] = rcptTo
         const submitter = this.#submitterOf(session)
-        const refused = this.#policy.refusedRecipient(submitter, address, smtpUtf8 === true, first?.address)
+        const refused = this.#policy.refusedRecipient(submitter, address, session.envelope)
         if (refused === undefined) this.#connections.get(session.id)?.recipientAccepted()
         done(refused && toCallbackError(refused))
       },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Mail, type Mailer, type Receipt, ThreadpostError } from '../index.js'
+import type { AuthorFields } from './authorFields.js'
 import { readControls } from './controlFields.js'
 import { type Envelope, type MailFields, partsMailOf, templateMailOf } from './mimeMail.js'
 import { isRefusal, type SmtpRefusal } from './smtpReply.js'
@@ -8,8 +9,7 @@ import type { TraceSource } from './traceFields.js'
 
 /** A submitted message as a mail for `send()`. */
 export interface SubmittedMail {
-  /** The addresses in From and Sender. */
-  authors: string[]
+  authorFields: AuthorFields
   mail: MailFields
   /** The same mail in parts, for a service that builds its messages itself; absent if it has parts already. */
   inParts?: () => MailFields | SmtpRefusal
@@ -26,14 +26,14 @@ export function submittedMailOf(
   if (isRefusal(message)) return message
   const controls = readControls(message.controls)
   if (isRefusal(controls)) return controls
-  const { authors, messageId } = message
+  const { authorFields, messageId } = message
   const delivery = {
     ...(deduplicate && messageId !== undefined ? { idempotencyKey: keyOf(messageId, envelope) } : {}),
     ...controls.delivery,
   }
   if (controls.template === undefined)
     return {
-      authors,
+      authorFields,
       mail: { raw: rawOf(message.octets), envelope, ...delivery },
       inParts: () => {
         const mail = partsMailOf(message.octets, envelope)
@@ -41,7 +41,7 @@ export function submittedMailOf(
       },
     }
   const mail = templateMailOf(message.octets, envelope, controls.template)
-  return isRefusal(mail) ? mail : { authors, mail: { ...mail, ...delivery } }
+  return isRefusal(mail) ? mail : { authorFields, mail: { ...mail, ...delivery } }
 }
 
 /** Sends the mail, in parts if the transport requires it. @throws ThreadpostError as `send()` */

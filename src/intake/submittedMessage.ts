@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { HeaderField } from '../web/mimeStructure.js'
-import { addressesOf } from '../web/parseMime.js'
+import type { AuthorFields } from './authorFields.js'
 import { headerSectionOf, isStripped, toHeaderField } from './headerSection.js'
 import { isRefusal, refusal, type SmtpRefusal } from './smtpReply.js'
 import { type TraceSource, receivedField } from './traceFields.js'
@@ -11,8 +10,7 @@ export interface SubmittedMessage {
   octets: string
   /** The client's Message-ID, if it has one. */
   messageId?: string
-  /** The addresses in From and Sender. */
-  authors: string[]
+  authorFields: AuthorFields
   /** The values of the control fields, `X-Threadpost-…`, by the rest of their names in lower case. */
   controls: Map<string, string>
 }
@@ -58,8 +56,8 @@ export function readSubmitted(
       return refusal(554, '5.6.0', `The control field ${field.name.slice(0, 80)} is there twice`)
     controls.set(name, toHeaderField(octets, field).value)
   }
-  const named = (...names: string[]): HeaderField[] =>
-    fields.filter(({ name }) => names.includes(name)).map((field) => toHeaderField(octets, field))
+  const named = (name: string): string[] =>
+    fields.filter((field) => field.name === name).map((field) => toHeaderField(octets, field).value)
 
   const [messageId] = named('message-id')
   let head = receivedField(source)
@@ -75,11 +73,8 @@ export function readSubmitted(
   const rest = octets.slice(kept)
   return {
     octets: head + (end < octets.length ? rest : `${rest}\r\n`),
-    ...(messageId === undefined || messageId.value === '' ? {} : { messageId: messageId.value }),
-    authors: addressesOf(
-      named('from', 'sender').map(({ value }) => ({ name: 'from', value })),
-      'from',
-    ).map(({ address }) => address),
+    ...(messageId === undefined || messageId === '' ? {} : { messageId }),
+    authorFields: { from: named('from'), sender: named('sender') },
     controls,
   }
 }

@@ -5,7 +5,7 @@ import { isPlainObject, Validator } from '../validation.js'
 import { checkDkimRecord } from './dkimRecord.js'
 import { withEhloName } from './machineName.js'
 import { buildsMessages } from './providers.js'
-import { requirePublic } from './publicHosts.js'
+import { requireOwn, requirePublic } from './publicHosts.js'
 import { type ReversePathLimit, strictestLimit } from './reversePaths.js'
 import { checkTransportName } from './transportMap.js'
 import {
@@ -133,6 +133,7 @@ export class TransportManager implements ResolvedTransports {
   }
 
   check(name: string, input: unknown): ResolvedTransport {
+    requireOwn(check, input, 'transport')
     const transport = withEhloName(resolveTransport(check, name, input, 'transport'), this.#from)
     checkFailover(check, transport, this.names, 'transport')
     return requirePublic(check, transport, input, 'transport')

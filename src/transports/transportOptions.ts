@@ -44,8 +44,10 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
   /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
   proxy?: string
   /**
-   * For a transport from `resolveTransport`: whether it may send to files, and to servers on this machine or a private
-   * network. Without it, a tenant's host must be public, and the connection goes to exactly the address that was checked.
+   * For a transport from `resolveTransport`: whether it may send to files, to servers on this machine or a private
+   * network, and over the application's own transports, keys, and accounts. Without it, a tenant's host must be public, the
+   * connection goes to exactly the address that was checked, and `failover`, `dkim.keyFile`, and `ses:` without `credentials`
+   * are refused.
    * @default false
    */
   allowPrivateHosts?: boolean
@@ -114,6 +116,8 @@ export interface SpreadOptions {
    * that is paused, gets none while another one works.
    */
   spread: Record<string, number>
+  /** For a transport from `resolveTransport`: whether it may distribute to the application's transports. @default false */
+  allowPrivateHosts?: boolean
 }
 
 /** A URL, or an object with a URL and further options. */
@@ -216,7 +220,8 @@ function resolveSpread(
   value: Record<string, unknown>,
   path: string,
 ): ResolvedTransport {
-  const { spread } = check.object(value, path, ['spread'])
+  const { spread, allowPrivateHosts } = check.object(value, path, ['spread', 'allowPrivateHosts'])
+  if (allowPrivateHosts !== undefined) check.boolean(allowPrivateHosts, `${path}.allowPrivateHosts`)
   if (!isPlainObject(spread) || Object.keys(spread).length === 0)
     return check.fail(`${path}.spread`, 'must be an object of weights by the name of a transport')
   const weights = Object.entries(spread).map(

@@ -16,7 +16,7 @@ import {
 import { MailApi, SECRET, SENDGRID } from '../support/mailApi.js'
 import { mailerWithInbox, testMailer } from '../support/mailer.js'
 import { dsn } from '../support/reportMails.js'
-import { ScriptedServer } from '../support/scriptedServer.js'
+import { type Answer, ScriptedServer, SILENCE } from '../support/scriptedServer.js'
 
 describe('the SMTP intake', () => {
   it('replies with the id of a message that the queue has stored, and relays its octets', async () => {
@@ -239,6 +239,31 @@ describe('the SMTP intake', () => {
       '250 2.6.0 Report received, it matches no message',
     )
     expect(inbox.count).toBe(1)
+  })
+
+  it('asks for a report again that comes while its message is being sent', async () => {
+    let begun: () => void = () => undefined
+    const sending = new Promise<void>((resolve) => (begun = resolve))
+    const mail = (): Answer => {
+      begun()
+      return SILENCE
+    }
+    const server = await ScriptedServer.start({ mail })
+    const bounces = 'bounces@acme.example'
+    const mailer = await testMailer({
+      transport: `smtp://127.0.0.1:${server.port}`,
+      bounces: { address: bounces, secret: 'a-secret-of-some-length' },
+    })
+    const client = await clientOf(await testIntake(mailer, { bounces }))
+    const { messageId } = await mailer.send({ to: ADA, subject: 'Hi', text: 'Hello.' })
+    await sending
+    const report = dsn({
+      to: bounces,
+      messageId,
+      recipients: [{ address: ADA, action: 'failed', status: '5.1.1' }],
+    })
+    const lines = Buffer.from(report).toString().trimEnd().split(/\r?\n/)
+    expect(await submit(client, lines, { from: '', to: [bounces] })).toMatch(/^451 4\.3\.0 /)
   })
 
   it('closes after the message in progress', async () => {

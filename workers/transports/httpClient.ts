@@ -1,5 +1,5 @@
-import { request as requestPlain } from 'node:http'
-import { request as requestSecure } from 'node:https'
+import { Agent as PlainAgent, request as requestPlain } from 'node:http'
+import { Agent as SecureAgent, request as requestSecure } from 'node:https'
 import { isPrivateHost, lookUpPublic, privateHost } from '../../src/privateHosts.js'
 
 /** A request to a mail service's API. */
@@ -17,6 +17,14 @@ export interface ApiResponse {
   /** The beginning of the body; empty if it was cut off. */
   text: string
 }
+
+/**
+ * The connections of requests to public hosts. An agent doesn't know how a connection's host was looked up, so that another
+ * agent could hand out one to a private host.
+ */
+const AGENT_OPTIONS = { keepAlive: true, scheduling: 'lifo', timeout: 5_000 } as const
+const publicPlain = new PlainAgent(AGENT_OPTIONS)
+const publicSecure = new SecureAgent(AGENT_OPTIONS)
 
 /** Characters of a response that are read. */
 const MAX_BODY = 64 * 1024
@@ -57,10 +65,12 @@ function callPublic({ method, url, headers, body }: ApiRequest, signal: AbortSig
       reject(privateHost(hostname))
       return
     }
-    const open = protocol === 'https:' ? requestSecure : requestPlain
+    const secure = protocol === 'https:'
+    const open = secure ? requestSecure : requestPlain
     const sent = open(url, {
       method: method ?? (body === undefined ? 'GET' : 'POST'),
       headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
+      agent: secure ? publicSecure : publicPlain,
       lookup: lookUpPublic,
       signal,
     })
