@@ -47,7 +47,7 @@ describe('a message', () => {
     ],
     ['attachments whose type is empty', { attachments: [{ content: 'x', contentType: '' }] }],
   ])('may have fields that are not set: %s', async (_, fields) => {
-    const mail = await sent({ ...hello, ...fields } as MailOptions)
+    const mail = await sent({ ...hello, ...fields })
     expect(mail.envelope.to).toEqual(['ada@example.com'])
   })
 
