@@ -31,8 +31,8 @@ export interface Delivery {
   /** Who reported it: `manual`, `dsn`, `arf`, `sendgrid`, `ses`, … */
   source: string
   /**
-   * Present if a mail reported it that has no valid token, although the option `bounces` adds one to every message. Such a report
-   * suppresses nobody, settles nothing, and is replaced by any other.
+   * Present if a mail reported it that anyone may have sent: it has no valid token. Such a report suppresses nobody, settles nothing,
+   * and is replaced by any other.
    */
   unverified?: true
 }

@@ -84,10 +84,10 @@ export class Feedback {
   }
 
   async #readMail(report: unknown, path: string, now: number): Promise<CheckedReport[]> {
-    const raw = rawOf(report, path, check)
+    const { raw, unverified } = rawOf(report, path, check)
     const { reportsOfMail, readMail } = await import('./mail/mailReports.js')
     const mail = await readMail(raw)
-    return mail === undefined ? [] : reportsOfMail(mail, this.#parts.bounces, now)
+    return mail === undefined ? [] : reportsOfMail(mail, this.#parts.bounces, unverified, now)
   }
 
   /** The name is stored last, so that what fails can be repeated; what is taken in twice for that has no second effect. */
