@@ -211,6 +211,7 @@ const boundaries = [
       'src/message/calendar.ts',
       'src/message/headers.ts',
       'src/privateHosts.ts',
+      'src/protocol/addressForms.ts',
       'src/protocol/unsubscribeFields.ts',
       'src/validation.ts',
       'src/nodemailer/**',

@@ -85,7 +85,7 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** The invalid field, as written in code: `to[1]`, `attachments[0].filename`. */
   path?: string
-  /** Every missing path, for `MISSING_DATA`. */
+  /** Every missing path, for `MISSING_DATA`; one of each invalid report, for `INVALID_MESSAGE` of `report()` with a list. */
   paths?: readonly string[]
   /** The id of the message, for `WAIT_TIMEOUT`, and for `QUEUE_UNAVAILABLE` if it is unknown whether it was accepted. */
   id?: string

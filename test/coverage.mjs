@@ -8,11 +8,11 @@ const built = path.join(path.dirname(import.meta.dirname), 'dist')
 
 /** The least coverage of each folder, in percent. Raise it as tests are added; never lower it. */
 const FLOORS = {
-  'src/delivery': 95,
-  'src/message': 96,
-  'src/queue': 90,
-  'src/threads': 91,
-  'workers/transports': 93,
+  'src/delivery': 99,
+  'src/message': 99,
+  'src/queue': 96,
+  'src/threads': 94,
+  'workers/transports': 94,
 }
 
 /** @returns a line for each folder, and whether all of them reach their floors */

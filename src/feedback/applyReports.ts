@@ -1,7 +1,13 @@
 import { enter, isSettled, type MessageState } from '../message/messageState.js'
 import { isOpen, type RecipientState } from '../message/recipients.js'
 import { suppressionKey } from '../suppressions/suppression.js'
-import { type DeliveryChange, joinDelivery, type RecipientReport, type Reported } from './deliveryStates.js'
+import {
+  type Delivery,
+  type DeliveryChange,
+  joinDelivery,
+  type RecipientReport,
+  type Reported,
+} from './deliveryStates.js'
 
 /**
  * Adds reports to the recipients of a message. A report about a recipient whose result is uncertain proves that the next server
@@ -19,7 +25,7 @@ export function applyReports(
     const { delivery } = report
     const recipient = reportedRecipient(state.recipients, report)
     const joined = recipient && joinDelivery(recipient.delivery, delivery)
-    if (recipient === undefined || joined === undefined || !wasSent(recipient, state.uncertain)) continue
+    if (recipient === undefined || joined === undefined || !isAbout(recipient, state, delivery)) continue
     recipient.delivery = joined
     if (isOpen(recipient)) recipient.status = 'sent'
     changes.push({ recipient: recipient.address, delivery: joined })
@@ -27,12 +33,16 @@ export function applyReports(
   return { changes, settled: changes.length > 0 && state.uncertain && settleKnown(state, now) }
 }
 
-/** Whether the message was, or may have been, sent to a recipient: only then can a report be about it. */
-export function wasSent(
+/**
+ * Whether a report can be about a recipient: the message was, or may have been, sent to it. What is uncertain can't be settled by
+ * an unverified report.
+ */
+export function isAbout(
   { status, code }: Pick<RecipientState, 'status' | 'code'>,
-  uncertain: boolean,
+  { uncertain }: Pick<MessageState, 'uncertain'>,
+  { unverified }: Delivery,
 ): boolean {
-  return status === 'sent' || (uncertain && code !== 'SUPPRESSED')
+  return status === 'sent' || (uncertain && unverified !== true && code !== 'SUPPRESSED')
 }
 
 /** Finds the recipient that a report names, as suppressed addresses are compared; by default the only one. */

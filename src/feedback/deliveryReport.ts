@@ -40,6 +40,8 @@ export interface RecipientDeliveryReport {
 export interface RawDeliveryReport {
   /** The whole message (RFC 5322). */
   raw: string | Uint8Array
+  /** Whether anyone may have sent it: then, without a valid token, it suppresses nobody and settles nothing. @default whether the mailer has the option `bounces` */
+  unverified?: boolean
 }
 
 export type DeliveryReport = RecipientDeliveryReport | RawDeliveryReport
@@ -144,10 +146,17 @@ function timeWithin(value: unknown, path: string, now: number): number {
 const MAX_RAW = 50 * 1024 * 1024
 
 /** @throws ThreadpostError `INVALID_MESSAGE` if it is no mail */
-export function rawOf(value: unknown, path: string, check: Validator): Uint8Array {
-  const { raw } = check.object(value, path, ['raw'])
+export function rawOf(
+  value: unknown,
+  path: string,
+  check: Validator,
+): { raw: Uint8Array; unverified: boolean } {
+  const { raw, unverified = false } = check.object(value, path, ['raw', 'unverified'])
   const at = path === '' ? 'raw' : `${path}.raw`
   if (typeof raw !== 'string' && !types.isUint8Array(raw)) check.fail(at, 'must be a mail, as text or bytes')
   if (raw.length > MAX_RAW) check.fail(at, `has more than ${MAX_RAW} bytes`)
-  return typeof raw === 'string' ? Buffer.from(raw) : raw
+  return {
+    raw: typeof raw === 'string' ? Buffer.from(raw) : raw,
+    unverified: check.boolean(unverified, path === '' ? 'unverified' : `${path}.unverified`),
+  }
 }

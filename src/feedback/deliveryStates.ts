@@ -30,13 +30,21 @@ export interface Delivery {
   detail?: string
   /** Who reported it: `manual`, `dsn`, `arf`, `sendgrid`, `ses`, … */
   source: string
+  /**
+   * Present if a mail reported it that anyone may have sent: it has no valid token. Such a report suppresses nobody, settles nothing,
+   * and is replaced by any other.
+   */
+  unverified?: true
 }
 
 /** A report about one recipient of a message. */
 export interface RecipientReport {
   /** Absent if the report is about the message's only recipient. */
   recipient?: string
-  /** Whether the report is certainly about this message: then, if the recipient is unknown, it is about its only one. */
+  /**
+   * Whether the report has the token of this message: then, if the recipient is unknown, it is about its only one. The token is the
+   * same for all recipients, so each of them could report another: it suppresses the only one, and nobody of several.
+   */
   orOnly?: true
   delivery: Delivery
 }
@@ -58,11 +66,12 @@ export interface Reported {
 /**
  * Joins what was known of a recipient and a report, so that the result is the same in whichever order reports arrive, and however
  * often: a later state replaces an earlier one, in the order of {@link DELIVERY_STATES}, and never the reverse. Of two reports with
- * one state, the one with more weight counts: a permanent bounce, then the earlier time.
+ * one state, the one with more weight counts: a permanent bounce, then the earlier time. What is unverified gives way to what is not.
  * @returns undefined if the report says nothing new
  */
 export function joinDelivery(before: Delivery | undefined, report: Delivery): Delivery | undefined {
   if (before === undefined) return report
+  if (before.unverified !== report.unverified) return report.unverified === true ? undefined : report
   const step = DELIVERY_STATES.indexOf(report.state) - DELIVERY_STATES.indexOf(before.state)
   if (step !== 0) return step > 0 ? report : undefined
   return report.state === 'bounced' && report.permanent === true && before.permanent !== true
@@ -80,7 +89,9 @@ export function reasonToSuppress({
   state,
   permanent,
   category,
+  unverified,
 }: Delivery): 'bounce' | 'complaint' | 'unsubscribe' | undefined {
+  if (unverified === true) return undefined
   if (state === 'complained') return 'complaint'
   if (state === 'unsubscribed') return 'unsubscribe'
   return state === 'bounced' && permanent === true && category === 'mailbox' ? 'bounce' : undefined

@@ -9,7 +9,7 @@ import { type Suppression, suppressionKey } from '../suppressions/suppression.js
 import type { Suppressions } from '../suppressions/suppressions.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { isPlainObject, Validator } from '../validation.js'
-import { reportedRecipient, wasSent } from './applyReports.js'
+import { isAbout, reportedRecipient } from './applyReports.js'
 import type { BouncePlan } from './bounceAddress.js'
 import {
   type CheckedReport,
@@ -64,11 +64,19 @@ export class Feedback {
     const list = Array.isArray(input) ? check.array(input, '', MAX_REPORTS) : [input]
     const now = Date.now()
     const checked: CheckedReport[] = []
+    const invalid: ThreadpostError[] = []
     for (const [index, report] of list.entries()) {
       const path = Array.isArray(input) ? `[${index}]` : ''
-      if (isPlainObject(report) && 'raw' in report) checked.push(...(await this.#readMail(report, path, now)))
-      else checked.push(checkReport(report, path, now))
+      try {
+        if (isPlainObject(report) && 'raw' in report)
+          checked.push(...(await this.#readMail(report, path, now)))
+        else checked.push(checkReport(report, path, now))
+      } catch (error) {
+        if (!(error instanceof ThreadpostError) || error.code !== 'INVALID_MESSAGE') throw error
+        invalid.push(error)
+      }
     }
+    if (invalid.length > 0) throw together(invalid)
     const { once } = check.object(options, 'options', ['once'])
     return once === undefined
       ? this.take(checked)
@@ -76,10 +84,10 @@ export class Feedback {
   }
 
   async #readMail(report: unknown, path: string, now: number): Promise<CheckedReport[]> {
-    const raw = rawOf(report, path, check)
+    const { raw, unverified } = rawOf(report, path, check)
     const { reportsOfMail, readMail } = await import('./mail/mailReports.js')
     const mail = await readMail(raw)
-    return mail === undefined ? [] : reportsOfMail(mail, this.#parts.bounces, now)
+    return mail === undefined ? [] : reportsOfMail(mail, this.#parts.bounces, unverified, now)
   }
 
   /** The name is stored last, so that what fails can be repeated; what is taken in twice for that has no second effect. */
@@ -157,7 +165,8 @@ export class Feedback {
       const { delivery } = report
       const reason = reasonToSuppress(delivery)
       const recipient = reportedRecipient(message.recipients, report)
-      if (reason === undefined || recipient === undefined || !wasSent(recipient, message.uncertain)) return []
+      if (reason === undefined || recipient === undefined || !isAbout(recipient, message, delivery)) return []
+      if (report.orOnly === true && message.recipients.length > 1) return []
       if (joinDelivery(recipient.delivery, delivery) === undefined) return []
       return [
         {
@@ -202,6 +211,14 @@ export class Feedback {
   }
 }
 
+/** The first error, with the paths of all: so the caller can drop what is invalid at once. */
+function together(errors: readonly ThreadpostError[]): ThreadpostError {
+  const [first] = errors as [ThreadpostError]
+  if (errors.length === 1 && first.path === undefined) return first
+  const { code, message, path = '' } = first
+  return new ThreadpostError(code, message, { path, paths: errors.map((error) => error.path ?? '') })
+}
+
 /** The id in a Message-ID that threadpost assigned. */
 function idIn(messageId: string | undefined): string | undefined {
   const id = /^<?([0-9a-f-]{36})@/.exec(messageId ?? '')?.[1]
@@ -212,9 +229,9 @@ function documentOf(records: readonly SharedRecord[] = []): string | undefined {
   return records[0]?.document
 }
 
-function matchesIn({ recipients, uncertain }: Message, reports: readonly RecipientReport[]): number {
+function matchesIn(message: Message, reports: readonly RecipientReport[]): number {
   return reports.filter((report) => {
-    const recipient = reportedRecipient(recipients, report)
-    return recipient !== undefined && wasSent(recipient, uncertain)
+    const recipient = reportedRecipient(message.recipients, report)
+    return recipient !== undefined && isAbout(recipient, message, report.delivery)
   }).length
 }

@@ -27,7 +27,7 @@ const FIELDS: Readonly<Record<string, string>> = {
 export function readControls(controls: ReadonlyMap<string, string>): ControlledFields | SmtpRefusal {
   const fields: Record<string, string | number | object> = {}
   for (const [name, encoded] of controls) {
-    const field = FIELDS[name]
+    const field = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined
     if (field === undefined || !(field in MAIL_FIELDS))
       return refusal(
         554,

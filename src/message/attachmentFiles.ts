@@ -130,7 +130,8 @@ async function isSameFile(real: string, { ino, dev }: Stats): Promise<boolean> {
 
 function isInside(root: string, file: string): boolean {
   const relative = path.relative(root, file)
-  return relative !== '' && !relative.startsWith('..') && !path.isAbsolute(relative)
+  const outside = relative === '..' || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative)
+  return relative !== '' && !outside
 }
 
 /** Reads the whole file, and no more than the limit if it grows meanwhile. */

@@ -73,9 +73,12 @@ function afterwards({ recipients }: Message): string {
   const [worst] = reported.sort((a, b) => STATES.indexOf(b.delivery.state) - STATES.indexOf(a.delivery.state))
   if (worst === undefined) return ''
   const { address, delivery } = worst
-  const { state, category, detail, permanent } = delivery
+  const { state, category, detail, permanent, unverified } = delivery
+  const claim = unverified === true ? ', according to a mail without a valid token' : ''
   const others =
-    recipients.length > 1 ? ` (${reported.length} of ${recipients.length} recipients reported)` : ''
+    recipients.length > 1
+      ? `${claim} (${reported.length} of ${recipients.length} recipients reported)`
+      : claim
   const when = at(' at', delivery.at)
   switch (state) {
     case 'delivered':

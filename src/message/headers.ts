@@ -123,11 +123,13 @@ function asciiUrl(url: string, path: string, check: Validator): string {
 
 /** A line can only be folded at a space (RFC 5322 section 2.2.3). */
 function refuseUnfoldable(name: string, value: string, path: string, check: Validator): void {
-  const longest = value.split(' ').reduce((most, word) => Math.max(most, Buffer.byteLength(word)), 0)
+  // White space stays with the word behind it, since a line must not consist of white space.
+  const words = value.split(/(?<=[^ \t])(?=[ \t])/)
+  const longest = words.reduce((most, word) => Math.max(most, Buffer.byteLength(word)), 0)
   if (name.length + 2 + longest > MAX_LINE)
     check.fail(
       path,
-      `has ${longest} characters without a space; a line of the header holds at most ${MAX_LINE}`,
+      `has ${longest} characters that can't be folded; a line of the header holds at most ${MAX_LINE}`,
     )
 }
 
@@ -183,7 +185,10 @@ export function listUnsubscribeOf(value: unknown, check: Validator): ListUnsubsc
     target.url = new URL(url).href
     refuseUnfoldable('List-Unsubscribe', `<${target.url}>,`, `${path}.url`, check)
   }
-  if (input['mailto'] !== undefined) target.mailto = mailtoOf(input['mailto'], `${path}.mailto`, check)
+  if (input['mailto'] !== undefined) {
+    target.mailto = mailtoOf(input['mailto'], `${path}.mailto`, check)
+    refuseUnfoldable('List-Unsubscribe', `<mailto:${target.mailto}>,`, `${path}.mailto`, check)
+  }
   if (target.url === undefined && target.mailto === undefined) check.fail(path, 'needs a url or a mailto')
   // RFC 8058 section 3.1: one-click unsubscribe is a POST to an HTTPS URI.
   if (target.url === undefined || !target.url.startsWith('https:')) target.oneClick = false

@@ -72,3 +72,10 @@ function feed(hash: Hash, value: unknown): void {
 export function newToken(): string {
   return randomBytes(6).toString('hex')
 }
+
+/** An idempotency key that no caller can choose: a caller's key with a control character is refused, in SQL as well. */
+export type InternalKey = `\u0001${string}`
+
+export function internalKey(text: string): InternalKey {
+  return `\u0001${text}`
+}

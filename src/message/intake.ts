@@ -12,6 +12,7 @@ import type { MessageLookup } from '../telemetry/waiters.js'
 import { mayBeStale, type TemplateCatalog } from '../templates/templateCatalog.js'
 import { isPlainObject, Validator } from '../validation.js'
 import { readAttachments, readsAttachments } from './attachmentFiles.js'
+import type { InternalKey } from './ids.js'
 import type { Mail, PreparedMail, Receipt } from './mail.js'
 import type { MailJob } from './messageState.js'
 import { fromPrepared, toPrepared } from './prepare.js'
@@ -82,13 +83,15 @@ export class Intake {
     this.#parts = parts
   }
 
-  async take(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
+  /** @param key an idempotency key that no caller can choose, in place of the mail's; with it, the first mail counts */
+  async take(mail: Mail | PreparedMail, options: SendOptions = {}, key?: InternalKey): Promise<Receipt> {
     const tx = transactionOf(options, this.#parts.queue)
     const { validation, templates } = this.#parts
     const plain = validation.options.intercept === undefined && !readsAttachments(mail)
     const ready = plain ? { mail } : await this.#readied(mail)
     const checked = templates.retryWhenStale(() => this.#toJob(ready))
     const job = checked instanceof Promise ? await checked : checked
+    if (key !== undefined) Object.assign(job, { idempotencyKey: key, fingerprint: key })
     const [answer] = await this.#enqueue([job], tx)
     const receipt = this.#receipt(job, answer)
     if (receipt instanceof ThreadpostError) throw receipt

@@ -9,6 +9,7 @@ export function withoutGroups(value: unknown): unknown {
   if (typeof value === 'string') return membersOf(value) ?? value
   if (Array.isArray(value)) return value.flatMap((entry: unknown) => withoutGroups(entry))
   if (isPlainObject(value) && Array.isArray(value['group'])) return withoutGroups(value['group'])
+  if (isPlainObject(value) && value['name'] === null) return { address: value['address'] }
   return value
 }
 

@@ -45,18 +45,23 @@ const IMAGE = /(\ssrc\s{0,8}=\s{0,8}["']?)(data:image\/([\w.+-]{1,64})[^"'<>\s,]
 /** Turns the `data:` images of HTML into attachments that it refers to by `cid:`. The same image is attached once. */
 export function extractDataImages(html: string): { html: string; images: EmbeddedImage[] } {
   const images = new Map<string, EmbeddedImage>()
-  const replaced = html.replace(IMAGE, (match: string, start: string, url: string, type: string) => {
-    const parsed = parseDataUrl(url)
-    if (parsed?.contentType === undefined) return match
-    const hash = createHash('sha256').update(parsed.content).digest('hex').slice(0, 24)
-    const image = images.get(hash) ?? {
-      filename: `image-${images.size + 1}.${(type.split('+', 1)[0] ?? type).toLowerCase()}`,
-      content: parsed.content,
-      contentType: parsed.contentType,
-      cid: `${hash}@embedded.invalid`,
-    }
-    images.set(hash, image)
-    return `${start}cid:${image.cid}`
-  })
+  const replaced = html.replace(
+    IMAGE,
+    (match: string, start: string, url: string, type: string, at: number) => {
+      // Markup in the URL, such as an SVG that is not encoded: where it ends is unknown.
+      if (html[at + match.length] === '<') return match
+      const parsed = parseDataUrl(url)
+      if (parsed?.contentType === undefined) return match
+      const hash = createHash('sha256').update(parsed.content).digest('hex').slice(0, 24)
+      const image = images.get(hash) ?? {
+        filename: `image-${images.size + 1}.${(type.split('+', 1)[0] ?? type).toLowerCase()}`,
+        content: parsed.content,
+        contentType: parsed.contentType,
+        cid: `${hash}@embedded.invalid`,
+      }
+      images.set(hash, image)
+      return `${start}cid:${image.cid}`
+    },
+  )
   return { html: replaced, images: [...images.values()] }
 }

@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import type { Address, Mail } from '../index.js'
 import { parseMailboxList } from '../message/addresses.js'
+import { addressKey } from '../protocol/addressForms.js'
 import { Validator, isPlainObject } from '../validation.js'
 import { withoutGroups } from './addressGroups.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
@@ -196,11 +197,11 @@ function recipientsOf(input: Record<string, unknown>): Record<string, unknown> {
   const envelopeTo = ['to', 'cc', 'bcc'].flatMap((key) => listOf(lists[key], `envelope.${key}`))
   if (envelopeTo.length === 0) return { to, cc, bcc, ...envelopeFrom }
   checkLimit(input, envelopeTo.length)
-  const reached = new Set(envelopeTo.map(addressOf))
-  const visible = new Set([...to, ...cc].map(addressOf))
+  const reached = new Set(envelopeTo.map(keyOf))
+  const visible = new Set([...to, ...cc].map(keyOf))
   for (const address of visible)
     if (!reached.has(address)) check.fail('envelope.to', 'must contain every address in to and cc')
-  return { to, cc, bcc: envelopeTo.filter((mailbox) => !visible.has(addressOf(mailbox))), ...envelopeFrom }
+  return { to, cc, bcc: envelopeTo.filter((mailbox) => !visible.has(keyOf(mailbox))), ...envelopeFrom }
 }
 
 function checkLimit({ maxRecipients }: Record<string, unknown>, count: number): void {
@@ -217,6 +218,11 @@ function reversePathOf(value: unknown, path = 'envelope.from'): string | undefin
 
 function addressOf(mailbox: Address): string {
   return typeof mailbox === 'string' ? mailbox : mailbox.address
+}
+
+/** The same for all spellings of an address. */
+function keyOf(mailbox: Address): string {
+  return addressKey(addressOf(mailbox))
 }
 
 function referencesOf(value: unknown): string[] {

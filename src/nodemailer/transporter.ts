@@ -10,6 +10,7 @@ import { unsupported } from './fields.js'
 import { runCompilePlugins } from './localDelivery.js'
 import type { SentMessageInfo } from './sentMessageInfo.js'
 import { hasRaw, toMail, withDefaults } from './toMail.js'
+import { withoutUnset } from './unsetFields.js'
 
 /** A message of nodemailer, with threadpost's own fields, such as a template instead of `text` and `html`. */
 export type MailOptions = SendMailOptions &
@@ -158,7 +159,10 @@ export class Transporter extends EventEmitter {
   async #prepare(message: MailOptions, signal: AbortSignal | undefined): Promise<PreparedMessage> {
     const { defaults, forced } = this.#parts
     if (!isPlainObject(message)) check.fail('', `A message must be an object, got ${kindOf(message)}`)
-    const complete = { ...withDefaults(message, defaults as Record<string, unknown>), ...forced }
+    const complete = withoutUnset({
+      ...withDefaults(message, defaults as Record<string, unknown>),
+      ...forced,
+    })
     let input = await readSources(complete, this.#accessOf(complete))
     if (this.#compilePlugins.length > 0) input = await this.#compiled(input)
     if (input['attachDataUrls'] === true) input = withAttachedImages(input)

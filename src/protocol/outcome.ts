@@ -156,8 +156,9 @@ export type UnreachableCode =
 /** No thread can take mail, and no message is the cause: no attempt is counted. */
 export type SetupFailedCode =
   /**
-   * Threads die again and again for a reason that no message caused: the setup module, or a connection it opened.
-   * @remedy Fix the cause that the log names; mail is held and goes out by itself once threads stay alive.
+   * Threads die again and again for a reason that no message caused: the setup module, or a connection it opened. Or `intercept`
+   * fails for mail that was submitted in SQL: that mail is deferred.
+   * @remedy Fix the cause that the log names; mail waits, and goes out by itself once threads stay alive.
    */
   'SETUP_FAILED'
 

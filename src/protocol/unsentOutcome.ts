@@ -15,3 +15,9 @@ export function setupFailure(reason: string): Outcome {
 export function transportUnavailable(message: string): Outcome {
   return { result: 'deferred', code: 'TRANSPORT_UNAVAILABLE', message, ...emptyFacts() }
 }
+
+/** A mail that was submitted in SQL could not be checked. The cause is not shown: an application's error may say anything. */
+export function checkFailure(): Outcome {
+  const message = 'The mail could not be checked; the log of the delivering process names the cause.'
+  return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
+}

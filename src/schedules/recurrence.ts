@@ -1,5 +1,4 @@
 import { Cron } from 'croner'
-import { ThreadpostError } from '../errors.js'
 import type { Validator } from '../validation.js'
 
 /**
@@ -21,16 +20,13 @@ export class Recurrence {
       check.fail('timeZone', 'must be a name of the IANA time zone database, such as Europe/Berlin')
     }
     try {
-      const recurrence = new Recurrence(new Cron(cron, { timezone: timeZone, paused: true }))
-      if (recurrence.next(Date.now()) !== undefined) return recurrence
+      return new Recurrence(new Cron(cron, { timezone: timeZone, paused: true }))
     } catch (error) {
-      if (error instanceof ThreadpostError) throw error
-      check.fail(
+      return check.fail(
         'cron',
         `is not a cron expression such as '0 8 * * 1': ${(error as Error).message.slice(0, 100)}`,
       )
     }
-    return check.fail('cron', 'never comes due')
   }
 
   /** Returns the first time after another, in ms since the epoch; undefined if there is none. */

@@ -67,7 +67,8 @@ export async function toDefinition(value: unknown): Promise<Definition> {
   const input = check.object(value, '', ['cron', 'timeZone', 'mail', 'catchUp'])
   const cron = check.string(input['cron'], 'cron', 200)
   const timeZone = check.string(input['timeZone'] ?? 'UTC', 'timeZone', 100)
-  await recurrenceOf({ cron, timeZone })
+  const recurrence = await recurrenceOf({ cron, timeZone })
+  if (recurrence.next(Date.now()) === undefined) check.fail('cron', 'never comes due')
   const mail = toJsonObject(input['mail'], 'mail', check)
   if (Buffer.byteLength(JSON.stringify(mail)) > MAX_MAIL)
     check.fail('mail', `is larger than ${MAX_MAIL} bytes; let the template's load function add what is large`)
@@ -83,6 +84,16 @@ export async function recurrenceOf({
 }: Pick<Definition, 'cron' | 'timeZone'>): Promise<Recurrence> {
   const { Recurrence } = await import('./recurrence.js')
   return Recurrence.of(cron, timeZone, check)
+}
+
+/** Returns the first time after another; undefined if there is none, or if this process can't read the expression. */
+export async function nextOf(definition: Definition, after: number): Promise<number | undefined> {
+  try {
+    return (await recurrenceOf(definition)).next(after)
+  } catch {
+    // Another process stored it, with another version of the time zone database.
+    return undefined
+  }
 }
 
 export function changeOf({ name, definition, handled }: StoredSchedule): RecordChange {
@@ -113,7 +124,7 @@ export function fromRecord({ key, document, numbers }: SharedRecord): StoredSche
 }
 
 export async function toSchedule({ name, definition, handled, sent }: StoredSchedule): Promise<Schedule> {
-  const next = (await recurrenceOf(definition)).next(handled)
+  const next = await nextOf(definition, handled)
   return {
     name,
     ...definition,

@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Clock } from '../clock.js'
 import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
+import { internalKey } from '../message/ids.js'
 import type { Intake } from '../message/intake.js'
 import type { Mail } from '../message/mail.js'
 import type { QueueDriver } from '../queue/driver.js'
@@ -11,6 +12,7 @@ import {
   fromRecord,
   handledChange,
   nameOf,
+  nextOf,
   PREFIX,
   recurrenceOf,
   removalOf,
@@ -96,7 +98,9 @@ export class Scheduler {
     const end = clock.now() + ms
     for (;;) {
       await this.#look()
-      const times = await Promise.all((await this.#read()).map(nextOf))
+      const times = await Promise.all(
+        (await this.#read()).map(({ definition, handled }) => nextOf(definition, handled)),
+      )
       const next = Math.min(...times.filter((time) => time !== undefined))
       if (next > end) break
       await advance(Math.max(0, next - clock.now()))
@@ -123,7 +127,7 @@ export class Scheduler {
       if (this.#closed) return
       let delay = LOOK_AFTER
       try {
-        for (const schedule of await this.#read()) delay = Math.min(delay, await this.#handle(schedule))
+        for (const schedule of await this.#read()) delay = Math.min(delay, await this.#tryHandle(schedule))
       } catch (error) {
         delay = RETRY_AFTER
         this.#parts.logger.warn(
@@ -134,6 +138,20 @@ export class Scheduler {
       this.#wake(delay)
     })
     return this.#running
+  }
+
+  /** A schedule that can't be handled stops no other. */
+  async #tryHandle(schedule: StoredSchedule): Promise<number> {
+    try {
+      return await this.#handle(schedule)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#parts.logger.warn(
+        { schedule: schedule.name, reason },
+        "A schedule can't be handled; trying again",
+      )
+      return RETRY_AFTER
+    }
   }
 
   /** @returns milliseconds until the schedule needs another look */
@@ -165,16 +183,11 @@ export class Scheduler {
     return Math.max(0, (recurrence.next(due) ?? now + LOOK_AFTER) - clock.now())
   }
 
-  /** The key makes it one message, however many processes send it. */
+  /** The key makes it one message, however many processes send it, also by an older or newer definition. */
   async #send(name: string, mail: Mail, due: number): Promise<void> {
     const time = new Date(due).toISOString()
-    try {
-      const metadata = { ...mail.metadata, schedule: name, scheduledFor: time }
-      await this.#parts.intake.take({ ...mail, metadata, idempotencyKey: `schedule:${name}:${time}` })
-    } catch (error) {
-      // Another process sent the mail of this time, by an older or newer definition.
-      if (!(error instanceof ThreadpostError && error.code === 'IDEMPOTENCY_CONFLICT')) throw error
-    }
+    const metadata = { ...mail.metadata, schedule: name, scheduledFor: time }
+    await this.#parts.intake.take({ ...mail, metadata }, {}, internalKey(`schedule:${name}:${time}`))
   }
 
   async #read(): Promise<StoredSchedule[]> {
@@ -185,10 +198,6 @@ export class Scheduler {
   async #write(changes: Parameters<QueueDriver['records']['write']>[0]): Promise<void> {
     await this.#parts.queue.records.write(changes)
   }
-}
-
-async function nextOf({ definition, handled }: StoredSchedule): Promise<number | undefined> {
-  return (await recurrenceOf(definition)).next(handled)
 }
 
 function isTemporary(error: unknown): boolean {

@@ -85,8 +85,8 @@ describe('threadpost sendmail', () => {
   })
 
   it('submits over HTTP, with bytes of any charset, and to a template', async () => {
-    const { url } = await serve({ THREADPOST_TOKEN: 'secret' })
-    const env = { THREADPOST_URL: url, THREADPOST_TOKEN: 'secret' }
+    const { url } = await serve({ THREADPOST_TOKEN: 'sendmail-token-1234' })
+    const env = { THREADPOST_URL: url, THREADPOST_TOKEN: 'sendmail-token-1234' }
     const latin1 = Buffer.from(
       `From: ${ACME}\nSubject: x\nContent-Type: text/plain; charset=iso-8859-1\n\ncaf\xe9\n`,
       'latin1',
@@ -94,7 +94,7 @@ describe('threadpost sendmail', () => {
     const { stdout, stderr } = await sendmail(['--json', ADA], latin1, env)
     expect(stderr).toBe('')
     const { id } = JSON.parse(stdout) as { id: string }
-    const headers = { authorization: 'Bearer secret' }
+    const headers = { authorization: 'Bearer sendmail-token-1234' }
     expect(await (await fetch(`${url}/mail/messages/${id}`, { headers })).json()).toMatchObject({
       id,
       subject: 'x',

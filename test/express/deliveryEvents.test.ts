@@ -115,7 +115,8 @@ describe('Amazon SES', () => {
     'TopicArn',
     'Type',
   ] as const
-  const CERTIFICATE = 'https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem'
+  const CERTIFICATE =
+    'https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem'
 
   async function ses() {
     const { cert, key } = createAuthority().issue('sns.amazonaws.com', { rsa: true })
@@ -196,6 +197,8 @@ describe('Amazon SES', () => {
     expect(fetched).toEqual([CERTIFICATE, SubscribeURL])
     const elsewhere = 'https://sns.eu-central-1.amazonaws.com.evil.example/?Action=ConfirmSubscription'
     expect((await post('ses', signed({ ...confirmation, SubscribeURL: elsewhere }))).status).toBe(401)
+    const bucket = SubscribeURL.replace('eu-central-1', 's3-us-west-2')
+    expect((await post('ses', signed({ ...confirmation, SubscribeURL: bucket }))).status).toBe(401)
     const other = { ...confirmation, SubscribeURL, TopicArn: `${TOPIC}-other` }
     expect((await post('ses', signed(other))).status).toBe(401)
     expect(fetched).toEqual([CERTIFICATE, SubscribeURL])
@@ -214,6 +217,11 @@ describe('Amazon SES', () => {
       'https://sns.eu-central-1.amazonaws.com@evil.example/x.pem',
       'http://sns.eu-central-1.amazonaws.com/x.pem',
       'https://bucket.s3.amazonaws.com/x.pem',
+      ...['s3', 's3-us-west-2', 's3-website-us-east-1', 's3.eu-central-1', 'us-east-1'].map((region) =>
+        CERTIFICATE.replace('eu-central-1', region),
+      ),
+      'https://sns.eu-central-1.amazonaws.com/x.pem',
+      CERTIFICATE.replace('/Simple', '/x/Simple'),
       'https://sns.eu-central-1.amazonaws.com:8443/x.pem',
       'file:///etc/passwd',
       '',
@@ -269,6 +277,18 @@ describe('Mailgun', () => {
     forged.signature.token = 'another'
     expect((await post('mailgun', forged)).status).toBe(401)
     expect((await post('mailgun', { 'event-data': {} })).status).toBe(401)
+  })
+
+  it('can not be repeated with another body, nor with the signed text divided in another way', async () => {
+    const { mailer, post, delivery } = await site({ mailgun: { signingKey } })
+    const { signature } = signed({}, String(now()), '123abc')
+    expect((await post('mailgun', { signature, 'event-data': { event: 'opened' } })).status).toBe(200)
+    const complaint = { ...signed({ event: 'complained' }), signature }
+    expect((await post('mailgun', complaint)).body).toMatchObject({ matched: 0 })
+    const divided = { ...signature, timestamp: `${signature.timestamp}123`, token: 'abc' }
+    expect((await post('mailgun', { ...complaint, signature: divided })).body).toMatchObject({ matched: 0 })
+    expect(await delivery()).toBeUndefined()
+    expect(await suppressed(mailer)).toEqual([])
   })
 })
 
@@ -402,6 +422,20 @@ describe('a request', () => {
     expect((await post('sendgrid', '[]', authorization)).status).toBe(404)
     for (const body of ['null', '7', '[[]]', '[null]', '{"event":{}}', '"x"'])
       expect((await post('brevo', body, authorization)).status).toBe(200)
+  })
+
+  it('loses no event because of thousands that are invalid', async () => {
+    const { post } = await site({ ...options, bodyLimit: 2_000_000 })
+    const event = { event: 'delivered', email: 'ada@example.com', 'message-id': '<x@acme.example>' }
+    const events = [
+      { ...event, 'message-id': '<own-1@acme.example>' },
+      ...Array.from({ length: 5_000 }, () => event),
+      ...Array.from({ length: 4_997 }, () => ({ ...event, email: 'invalid' })),
+      { ...event, event: 'constructor' },
+      { ...event, event: '__proto__' },
+    ]
+    const answer = await post('brevo', events, authorization)
+    expect(answer).toMatchObject({ status: 200, body: { matched: 1, unmatched: 5_000, ignored: 4_999 } })
   })
 
   it('is answered with 503 while the events can not be stored', async () => {

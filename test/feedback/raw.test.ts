@@ -1,4 +1,5 @@
 import express from 'express'
+import { explain } from 'threadpost'
 import { deliveryEventsRouter } from 'threadpost/express'
 import { describe, expect, it } from 'vitest'
 import { callAt, listen } from '../support/api.js'
@@ -86,6 +87,62 @@ describe('a bounce that arrives as a mail', () => {
     ])
       expect(await mailer.report({ raw })).toBe(0)
     expect((await mailer.suppressions.list()).suppressions).toEqual([])
+  })
+
+  it('suppresses nobody without a token, although it returns the Message-ID, and gives way to one with a token', async () => {
+    const { mailer, inbox } = await mailerWithInbox({ bounces })
+    const { id, messageId } = await mailer.sendAndWait(MAIL)
+    const forged = dsn({ messageId, recipients: [failed('ada@example.com')] })
+    const envelope = dsn({ messageId: '<x@y>', recipients: [failed('ada@example.com')] }).replace(
+      'Reporting-MTA',
+      `Original-Envelope-Id: ${id}\r\nReporting-MTA`,
+    )
+    const complaint = arf({ type: 'abuse', messageId, recipient: 'ada@example.com' })
+    for (const raw of [forged, envelope, complaint]) expect(await mailer.report({ raw })).toBe(1)
+    expect((await mailer.suppressions.list()).suppressions).toEqual([])
+    const delivery = async () => (await mailer.find(id))?.recipients[0]?.delivery
+    expect(await delivery()).toMatchObject({ state: 'complained', unverified: true })
+    expect(explain((await mailer.find(id))!)).toContain('according to a mail without a valid token')
+    const to = inbox.stored()[0]?.envelope.from ?? ''
+    expect(await mailer.report({ raw: dsn({ to, recipients: [failed('ada@example.com')] }) })).toBe(1)
+    expect(await delivery()).not.toHaveProperty('unverified')
+    expect(await delivery()).toMatchObject({ state: 'bounced' })
+    expect(await mailer.suppressions.has('ada@example.com')).toBe(true)
+  })
+
+  it('settles an uncertain message only with a token', async () => {
+    const { mailer, inbox } = await mailerWithInbox({ bounces, onUncertain: 'hold' })
+    inbox.faults.set([{ at: 'dot', do: 'close-after' }])
+    const held = new Promise<string>((resolve) => mailer.on('held', ({ id }) => resolve(id)))
+    const { messageId } = await mailer.send(MAIL)
+    const id = await held
+    const delivered = { address: 'ada@example.com', action: 'delivered', status: '2.0.0' }
+    expect(await mailer.report({ raw: dsn({ messageId, recipients: [delivered] }) })).toBe(0)
+    const message = await mailer.find(id)
+    expect(message?.status).not.toBe('sent')
+    expect(message?.recipients[0]?.delivery).toBeUndefined()
+    const to = inbox.stored()[0]?.envelope.from ?? ''
+    expect(await mailer.report({ raw: dsn({ to, recipients: [delivered] }) })).toBe(1)
+    expect((await mailer.find(id))?.status).toBe('sent')
+  })
+
+  it('suppresses nobody if several recipients have its token', async () => {
+    const { mailer, inbox } = await mailerWithInbox({ bounces })
+    const { id } = await mailer.sendAndWait({ ...MAIL, cc: 'bob@example.com' })
+    const to = inbox.stored()[0]?.envelope.from ?? ''
+    expect(await mailer.report({ raw: dsn({ to, recipients: [failed('ada@example.com')] }) })).toBe(1)
+    expect((await mailer.find(id))?.recipients[0]?.delivery).toMatchObject({ state: 'bounced' })
+    expect((await mailer.suppressions.list()).suppressions).toEqual([])
+  })
+
+  it('is not lost because of another whose Action is the name of a property', async () => {
+    const { mailer } = await mailerWithInbox()
+    const { id, messageId } = await mailer.sendAndWait(MAIL)
+    const withAction = (action: string) =>
+      dsn({ messageId, recipients: [{ ...failed('ada@example.com'), action }] })
+    const raws = ['constructor', '__proto__', 'toString', 'failed'].map(withAction)
+    expect(await Promise.all(raws.map((raw) => mailer.report({ raw })))).toEqual([0, 0, 0, 1])
+    expect((await mailer.find(id))?.recipients[0]?.delivery).toMatchObject({ state: 'bounced' })
   })
 
   it('keeps an envelope of its own, and accepts earlier secrets', async () => {

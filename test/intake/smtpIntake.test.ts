@@ -266,6 +266,22 @@ describe('the SMTP intake', () => {
     expect(await submit(client, lines, { from: '', to: [bounces] })).toMatch(/^451 4\.3\.0 /)
   })
 
+  it('takes in a report without a token, which suppresses nobody', async () => {
+    const { mailer } = await mailerWithInbox()
+    const { id, messageId } = await mailer.sendAndWait({ to: ADA, subject: 'Hi', text: 'Hello.' })
+    const bounces = 'bounces@acme.example'
+    const client = await clientOf(
+      await testIntake(mailer, { auth: { users: [{ user: 'shop', pass: 'secret' }] }, bounces }),
+    )
+    const lines = dsn({ messageId, recipients: [{ address: ADA, action: 'failed', status: '5.1.1' }] })
+      .trimEnd()
+      .split('\r\n')
+    expect(await submit(client, lines, { from: '', to: [bounces] })).toBe('250 2.6.0 Report received')
+    const delivery = (await mailer.find(id))?.recipients[0]?.delivery
+    expect(delivery).toMatchObject({ state: 'bounced', permanent: true, unverified: true })
+    expect((await mailer.suppressions.list()).suppressions).toEqual([])
+  })
+
   it('closes after the message in progress', async () => {
     const intake = await quietIntake()
     const [busy, idle] = [await clientOf(intake), await clientOf(intake)]

@@ -27,6 +27,18 @@ describe('a header', () => {
       { headers: { 'List-Help': `<https://a.example/${'x'.repeat(1_000)}>` } },
       'headers.List-Help',
     ],
+    [
+      'a List-Unsubscribe address',
+      { listUnsubscribe: { mailto: `leave@a.example?subject=${'x'.repeat(970)}` } },
+      'listUnsubscribe.mailto',
+    ],
+    ['spaces in Keywords', { headers: { Keywords: `a${' '.repeat(1_500)}b` } }, 'headers.Keywords'],
+    [
+      'spaces in List-Id',
+      { headers: { 'List-Id': `a${' '.repeat(1_500)}b <l.acme.example>` } },
+      'headers.List-Id',
+    ],
+    ['spaces in a token', { headers: { 'Feedback-ID': `a${' '.repeat(1_500)}b` } }, 'headers.Feedback-ID'],
     ['a Thread-Index', { headers: { 'Thread-Index': 'x'.repeat(1_000) } }, 'headers.Thread-Index'],
     ['a Feedback-ID', { headers: { 'Feedback-ID': ['a', 'x'.repeat(1_000)] } }, 'headers.Feedback-ID[1]'],
   ])('is refused if it would need a line of more than 998 octets: %s', (_, mail, path) => {
@@ -59,6 +71,14 @@ describe('a header', () => {
     ['List-Id', 'Acme News <news.acme.example>', 'Acme News <news.acme.example>'],
     ['List-Id', '<news.acme.example>', '<news.acme.example>'],
     ['List-Help', '<https://acme.example/hilfe/größe>', '<https://acme.example/hilfe/gr%C3%B6%C3%9Fe>'],
+    ['List-Help', '<https://acme.example/?x=?y>', '<https://acme.example/?x=?y>'],
+    ['Keywords', '"Ä, b", c', '=?UTF-8?Q?=C3=84=2C_b?=, c'],
+    ['Keywords', ',shoes,,', 'shoes'],
+    [
+      'Disposition-Notification-To',
+      '"Größe <x>" <a@example.com>',
+      '=?UTF-8?Q?Gr=C3=B6=C3=9Fe_=3Cx=3E?= <a@example.com>',
+    ],
     ['Keywords', 'shoes, Größe', 'shoes, =?UTF-8?Q?Gr=C3=B6=C3=9Fe?='],
     ['Disposition-Notification-To', 'ada@example.com', 'ada@example.com'],
     ['Disposition-Notification-To', '"Lovelace, Ada" <ada@example.com>', '"Lovelace, Ada" <ada@example.com>'],

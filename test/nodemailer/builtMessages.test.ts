@@ -32,6 +32,37 @@ const source = (mail: ReceivedMail): string => Buffer.from(mail.raw).toString()
 const structure = (mail: ReceivedMail): string[] =>
   [...source(mail).matchAll(/^Content-Type: ([\w/.+-]+)/gm)].map(([, type = '']) => type)
 
+describe('a message', () => {
+  it.each<[string, object]>([
+    ['null', { inReplyTo: null, references: null, messageId: null, date: null, priority: null, list: null }],
+    ['false', { cc: false, html: false, attachments: false }],
+    ['empty', { inReplyTo: '', messageId: '', date: '', priority: '' }],
+    ['a null name', { to: { name: null, address: 'ada@example.com' } }],
+    ['a null subject', { subject: null }],
+    ['a number as its subject', { subject: 5 }],
+    ['headers that are null or dates', { headers: { 'X-A': null, 'X-B': new Date(0) } }],
+    [
+      'attachments whose fields are null',
+      { attachments: [{ content: 'x', contentType: null, cid: null, encoding: null }] },
+    ],
+    ['attachments whose type is empty', { attachments: [{ content: 'x', contentType: '' }] }],
+  ])('may have fields that are not set: %s', async (_, fields) => {
+    const mail = await sent({ ...hello, ...fields })
+    expect(mail.envelope.to).toEqual(['ada@example.com'])
+  })
+
+  it('may name a recipient in another form in its envelope', async () => {
+    const envelope = { from: 'b@x.example', to: ['ada@EXAMPLE.com', 'a@xn--bcher-kva.example'] }
+    const mail = await sent({ ...hello, to: ['ada@example.com', 'a@bücher.example'], envelope })
+    expect(mail.envelope.to).toHaveLength(2)
+  })
+
+  it('keeps an image whose data URL has markup', async () => {
+    const html = '<img src="data:image/svg+xml;utf8,<svg/>">'
+    expect((await sent({ ...hello, html, attachDataUrls: true })).html).toContain(html)
+  })
+})
+
 describe('raw', () => {
   const raw =
     'From: sender@example.com\r\nTo: recipient@example.com\r\nSubject: test message\r\n\r\nHello world!\r\n'

@@ -93,6 +93,70 @@ describeWith(['postgres'], 'mail that is submitted in SQL', ({ postgres: tool })
     expect(inbox.count).toBe(2)
   })
 
+  it('waits while an interceptor fails, and is checked again later', async () => {
+    const queue = postgres.place()
+    let works = false
+    let calls = 0
+    const { mailer, inbox } = await mailerWithInbox({
+      queue,
+      intercept: () => {
+        calls++
+        if (!works) throw new Error('canary-8d21')
+        return undefined
+      },
+    })
+    const id = await submit(queue.schema, { ...MAIL, to: ['Ada <ada@example.com>', 'bob@example.com'] })
+    await expect
+      .poll(async () => (await mailer.find(id))?.status, { interval: 5, timeout: 60_000 })
+      .toBe('deferred')
+    const waiting = await mailer.find(id)
+    expect(waiting).toMatchObject({ attempts: [{ counted: false, code: 'SETUP_FAILED' }] })
+    expect(waiting?.nextAttemptAt).toBeDefined()
+    expect(JSON.stringify(waiting)).not.toContain('canary')
+    expect(calls).toBeGreaterThan(0)
+    works = true
+    expect(await mailer.wait(id)).toMatchObject({ status: 'sent', attempts: [{ code: 'OK' }] })
+    expect(inbox.count).toBe(1)
+  })
+
+  it('is not checked once it has expired', async () => {
+    const queue = postgres.place()
+    let calls = 0
+    const { mailer, inbox } = await mailerWithInbox({
+      queue,
+      intercept: () => {
+        calls++
+        return undefined
+      },
+    })
+    await mailer.pause()
+    const id = await submit(queue.schema, MAIL)
+    await postgres.query(`UPDATE ${queue.schema}.states SET expires_at = 1`)
+    await mailer.resume()
+    expect((await mailer.wait(id)).status).toBe('expired')
+    expect([calls, inbox.count]).toEqual([0, 0])
+  })
+
+  it('cannot take the key of a scheduled mail', async () => {
+    const queue = postgres.place()
+    await testSender({ queue })
+    for (const idempotencyKey of ['\u0001schedule:report', 'a\u007f', 'a\n'])
+      await expect(submit(queue.schema, { ...MAIL, idempotencyKey })).rejects.toThrow('control character')
+  })
+
+  it('is read by functions that no search path of a caller changes', async () => {
+    const queue = postgres.place()
+    const mailer = await testSender({ queue })
+    const functions = await postgres.query<{ name: string; path: string | null }>(
+      `SELECT proname AS name, proconfig::text AS path FROM pg_proc WHERE pronamespace = $1::regnamespace`,
+      [queue.schema],
+    )
+    expect(functions.map(({ name }) => name)).toContain('send')
+    for (const { path: set } of functions) expect(set).toBe('{"search_path=pg_catalog, pg_temp"}')
+    const id = await submit(queue.schema, { ...MAIL, to: 'Ada <ada@example.com> \t' })
+    expect((await mailer.find(id))?.recipients).toMatchObject([{ address: 'ada@example.com' }])
+  })
+
   it('has its delay, priority and expiry', async () => {
     const queue = postgres.place()
     const { mailer } = await mailerWithInbox({ queue })

@@ -6,6 +6,7 @@ import { Clock } from '../../src/clock.js'
 import { SILENT } from '../../src/logging/logger.js'
 import { RecordStore } from '../../src/queue/memory/recordStore.js'
 import { Recurrence } from '../../src/schedules/recurrence.js'
+import { changeOf } from '../../src/schedules/schedule.js'
 import { Scheduler } from '../../src/schedules/scheduler.js'
 import { Validator } from '../../src/validation.js'
 import { folderOf } from '../support/folder.js'
@@ -107,6 +108,59 @@ describe('A schedule', () => {
     expect(await keysOf(mailer)).toHaveLength(sent + 1)
   })
 
+  test('is stopped by no other that has ended or that this process cannot read', async () => {
+    const { mailer } = await mailerWithInbox()
+    const clock = new Clock()
+    const records = new RecordStore()
+    const intake = { prepare: mailer.prepare.bind(mailer), take: mailer.send.bind(mailer) }
+    const parts = { queue: { records }, clock, logger: SILENT, accepts: true, intake }
+    const stored = { name: 'a', handled: clock.now(), sent: 0 }
+    const definition = { timeZone: 'UTC', catchUp: 'one', mail } as const
+    await records.write([
+      changeOf({ ...stored, definition: { ...definition, cron: '2020-01-01T00:00:00' } }),
+      changeOf({
+        ...stored,
+        name: 'b',
+        definition: { ...definition, cron: '0 * * * *', timeZone: 'Europe/Atlantis' },
+      }),
+    ])
+    const scheduler = new Scheduler(parts)
+    onTestFinished(() => scheduler.close())
+    await scheduler.add('report', hourly)
+    await scheduler.advance(HOUR, async (ms) => clock.advance(ms))
+    expect(await keysOf(mailer)).toHaveLength(1)
+    expect((await scheduler.list()).map(({ name, nextAt }) => [name, nextAt !== undefined])).toEqual([
+      ['a', false],
+      ['b', false],
+      ['report', true],
+    ])
+  })
+
+  test('sends once at a date, and is still listed after it', async () => {
+    const { mailer } = await mailerWithInbox()
+    const cron = new Date(Date.now() + HOUR).toISOString().slice(0, 19)
+    await mailer.schedule('once', { cron, mail })
+    await advance(mailer, 2 * HOUR)
+    await advance(mailer, HOUR)
+    expect(await keysOf(mailer)).toEqual([`${cron}.000Z`])
+    const [once] = await mailer.schedules()
+    expect(once?.lastAt).toBe(`${cron}.000Z`)
+    expect(once).not.toHaveProperty('nextAt')
+  })
+
+  test('is not cancelled by a mail of a caller who knows its name and its time', async () => {
+    const { mailer } = await mailerWithInbox()
+    const { nextAt } = await mailer.schedule('report', hourly)
+    const key = `schedule:report:${nextAt}`
+    await mailer.send({ ...mail, subject: 'Decoy', idempotencyKey: key })
+    await expect(mailer.send({ ...mail, idempotencyKey: `\u0001${key}` })).rejects.toMatchObject({
+      path: 'idempotencyKey',
+    })
+    await advance(mailer, HOUR)
+    const { messages } = await mailer.list()
+    expect(messages.map(({ subject }) => subject).toSorted()).toEqual(['Decoy', 'Report'])
+  })
+
   test('keeps its local time when the clocks change', () => {
     expect(times('30 8 * * *', '2026-03-28T00:00Z', '2026-03-31T00:00Z')).toEqual([
       '2026-03-28T07:30:00.000Z',
@@ -120,6 +174,7 @@ describe('A schedule', () => {
 
   test.each<[string, string, unknown]>([
     ['no cron expression', 'cron', { cron: 'often', mail }],
+    ['a date that has passed', 'cron', { cron: '2020-01-01T00:00:00', mail }],
     ['a time that never comes', 'cron', { cron: '0 0 30 2 *', mail }],
     ['an unknown time zone', 'timeZone', { ...hourly, timeZone: 'Europe/Atlantis' }],
     ['another way to catch up', 'catchUp', { ...hourly, catchUp: 'all' }],

@@ -12,7 +12,20 @@ const LONG_NAME = 52
 /** A parameter value that needs no quotes. */
 const TOKEN = /^(?!-)[^\s'"\\;:/=(),<>@[\]?]+$/
 /** A phrase and what it names: `Ada <ada@example.com>` (RFC 5322 section 3.4), `Ada's List <list.acme.example>` (RFC 2919). */
-const NAMED = /^([^<>]*)<([^<>]*)>$/
+const NAMED = /^((?:"(?:[^"\\]|\\.)*"|[^<>"])*)<([^<>]*)>$/
+/** Fields of the caller that are neither text nor phrases. Nothing in them can be an encoded word (RFC 2047 section 5). */
+const STRUCTURED = new Set([
+  ...[
+    'auto-submitted',
+    'content-language',
+    'feedback-id',
+    'importance',
+    'precedence',
+    'priority',
+    'sensitivity',
+  ],
+  ...['list-archive', 'list-help', 'list-owner', 'list-post', 'list-subscribe', 'thread-index'],
+])
 
 /**
  * The header section (RFC 5322 section 3.6), without the MIME fields that follow it.
@@ -95,10 +108,13 @@ function customField(name: string, value: string): string {
       if (named === '') return field(name, value)
       return field(name, label.trim() === '' ? `<${named}>` : `${labelOf(label.trim())} <${named}>`)
     }
-    case 'keywords':
-      return field(name, value.split(',').map(keyword).join(', '))
+    case 'keywords': {
+      const words = value.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? []
+      const given = words.map((word) => word.trim()).filter((word) => word !== '')
+      return given.length === 0 ? '' : field(name, given.map(keyword).join(', '))
+    }
     default:
-      return unstructured(name, value)
+      return STRUCTURED.has(name.toLowerCase()) ? field(name, value) : unstructured(name, value)
   }
 }
 
@@ -108,8 +124,7 @@ function labelOf(label: string): string {
   return valid ? label : phrase(unquoted(label))
 }
 
-function keyword(text: string): string {
-  const word = text.trim()
+function keyword(word: string): string {
   return isAsciiText(word) ? word : encodedWords(unquoted(word))
 }
 

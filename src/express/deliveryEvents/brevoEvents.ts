@@ -21,21 +21,24 @@ export function brevoEvents({ token }: { token: string }): EventSource {
   }
 }
 
-const EVENTS: Readonly<Record<string, Pick<RecipientDeliveryReport, 'state' | 'permanent' | 'category'>>> = {
-  delivered: { state: 'delivered' },
-  deferred: { state: 'delayed' },
-  soft_bounce: { state: 'bounced', permanent: false },
-  hard_bounce: { state: 'bounced', permanent: true },
-  invalid_email: { state: 'bounced', permanent: true, category: 'mailbox' },
-  blocked: { state: 'bounced', permanent: false, category: 'policy' },
-  error: { state: 'bounced', permanent: false, category: 'other' },
-  spam: { state: 'complained' },
-  complaint: { state: 'complained' },
-  unsubscribed: { state: 'unsubscribed' },
-}
+const EVENTS: ReadonlyMap<
+  string,
+  Pick<RecipientDeliveryReport, 'state' | 'permanent' | 'category'>
+> = new Map([
+  ['delivered', { state: 'delivered' }],
+  ['deferred', { state: 'delayed' }],
+  ['soft_bounce', { state: 'bounced', permanent: false }],
+  ['hard_bounce', { state: 'bounced', permanent: true }],
+  ['invalid_email', { state: 'bounced', permanent: true, category: 'mailbox' }],
+  ['blocked', { state: 'bounced', permanent: false, category: 'policy' }],
+  ['error', { state: 'bounced', permanent: false, category: 'other' }],
+  ['spam', { state: 'complained' }],
+  ['complaint', { state: 'complained' }],
+  ['unsubscribed', { state: 'unsubscribed' }],
+])
 
 function toReport(event: Json): RecipientDeliveryReport[] {
-  const kind = EVENTS[textOf(event['event']) ?? '']
+  const kind = EVENTS.get(textOf(event['event']) ?? '')
   if (kind === undefined) return []
   const detail = textOf(event['reason'])
   return [

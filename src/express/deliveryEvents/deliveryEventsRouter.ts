@@ -1,6 +1,6 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { z } from 'zod'
-import { type RecipientDeliveryReport, ThreadpostError } from '../../index.js'
+import { ThreadpostError } from '../../index.js'
 import type { Mailer } from '../../mailer.js'
 import { methodNotAllowed } from '../../web/middleware.js'
 import { notFound, problemHandler, sendProblem } from '../../web/problem.js'
@@ -109,17 +109,24 @@ interface EventCounts {
 async function store(mailer: Mailer, { reports, ignored, once }: EventBatch): Promise<EventCounts> {
   if (reports.length > MAX_EVENTS)
     throw new EventsRefused('UNREADABLE_BODY', `The request has more than ${MAX_EVENTS} events.`)
-  let left: RecipientDeliveryReport[] = reports
-  for (;;)
-    try {
-      const matched = left.length === 0 ? 0 : await mailer.report(left, once === undefined ? {} : { once })
-      return { matched, unmatched: left.length - matched, ignored: ignored + reports.length - left.length }
-    } catch (error) {
-      // An event that isn't understood must not keep the provider from reporting the others.
-      const index = error instanceof ThreadpostError ? /^\[(\d+)\]/.exec(error.path ?? '')?.[1] : undefined
-      if (index === undefined) throw error
-      left = left.filter((_, place) => place !== Number(index))
-    }
+  const named = once === undefined ? {} : { once }
+  const counts = (matched: number, left: readonly unknown[]): EventCounts => ({
+    matched,
+    unmatched: left.length - matched,
+    ignored: ignored + reports.length - left.length,
+  })
+  try {
+    // The name of a request is stored even if the request says nothing: it must not be used for another.
+    const empty = reports.length === 0 && once === undefined
+    return counts(empty ? 0 : await mailer.report(reports, named), reports)
+  } catch (error) {
+    const paths = error instanceof ThreadpostError ? (error.paths ?? []) : []
+    const invalid = new Set(paths.flatMap((path) => /^\[(\d+)\]/.exec(path)?.[1] ?? []).map(Number))
+    if (invalid.size === 0) throw error
+    // An event that isn't understood must not keep the provider from reporting the others.
+    const left = reports.filter((_, index) => !invalid.has(index))
+    return counts(await mailer.report(left, named), left)
+  }
 }
 
 function receiving(

@@ -39,7 +39,7 @@ function toReport(event: Json): RecipientDeliveryReport[] {
           ...common,
           state: 'bounced',
           permanent: event['hard_bounce'] === true,
-          category: CATEGORIES[textOf(error) ?? ''] ?? CATEGORIES[textOf(about) ?? ''],
+          category: CATEGORIES.get(textOf(error) ?? '') ?? CATEGORIES.get(textOf(about) ?? ''),
           detail,
         }),
       ]
@@ -55,20 +55,20 @@ function toReport(event: Json): RecipientDeliveryReport[] {
 }
 
 /** What Mailjet's errors, and the things they relate to, mean. */
-const CATEGORIES: Readonly<Record<string, RecipientDeliveryReport['category']>> = {
-  'user unknown': 'mailbox',
-  'mailbox inactive': 'mailbox',
-  'quota exceeded': 'full',
-  'invalid domain': 'domain',
-  'no mail host': 'domain',
-  'relay/access denied': 'policy',
-  greylisted: 'policy',
-  typofix: 'mailbox',
-  'sender blocked': 'reputation',
-  'content blocked': 'content',
-  'policy issue': 'policy',
-  domain: 'domain',
-  spam: 'content',
-  content: 'content',
-  policy: 'policy',
-}
+const CATEGORIES: ReadonlyMap<string, RecipientDeliveryReport['category']> = new Map([
+  ['user unknown', 'mailbox'],
+  ['mailbox inactive', 'mailbox'],
+  ['quota exceeded', 'full'],
+  ['invalid domain', 'domain'],
+  ['no mail host', 'domain'],
+  ['relay/access denied', 'policy'],
+  ['greylisted', 'policy'],
+  ['typofix', 'mailbox'],
+  ['sender blocked', 'reputation'],
+  ['content blocked', 'content'],
+  ['policy issue', 'policy'],
+  ['domain', 'domain'],
+  ['spam', 'content'],
+  ['content', 'content'],
+  ['policy', 'policy'],
+])

@@ -27,23 +27,25 @@ export function postmarkEvents({ username, password }: { username: string; passw
 }
 
 /** What Postmark's bounce types mean. Others are replies of people and programs, not bounces. */
-const TYPES: Readonly<Record<string, Pick<RecipientDeliveryReport, 'state' | 'permanent' | 'category'>>> = {
-  HardBounce: { state: 'bounced', permanent: true, category: 'mailbox' },
-  BadEmailAddress: { state: 'bounced', permanent: true, category: 'mailbox' },
-  ManuallyDeactivated: { state: 'bounced', permanent: true, category: 'policy' },
-  Unconfirmed: { state: 'bounced', permanent: false, category: 'policy' },
-  SoftBounce: { state: 'bounced', permanent: false },
-  DnsError: { state: 'bounced', permanent: false, category: 'domain' },
-  SpamNotification: { state: 'bounced', permanent: false, category: 'content' },
-  VirusNotification: { state: 'bounced', permanent: false, category: 'content' },
-  Blocked: { state: 'bounced', permanent: false, category: 'reputation' },
-  DMARCPolicy: { state: 'bounced', permanent: false, category: 'policy' },
-  SMTPApiError: { state: 'bounced', permanent: false, category: 'other' },
-  TemplateRenderingFailed: { state: 'bounced', permanent: false, category: 'other' },
-  Transient: { state: 'delayed' },
-  SpamComplaint: { state: 'complained' },
-  Unsubscribe: { state: 'unsubscribed' },
-}
+const TYPES: ReadonlyMap<string, Pick<RecipientDeliveryReport, 'state' | 'permanent' | 'category'>> = new Map(
+  [
+    ['HardBounce', { state: 'bounced', permanent: true, category: 'mailbox' }],
+    ['BadEmailAddress', { state: 'bounced', permanent: true, category: 'mailbox' }],
+    ['ManuallyDeactivated', { state: 'bounced', permanent: true, category: 'policy' }],
+    ['Unconfirmed', { state: 'bounced', permanent: false, category: 'policy' }],
+    ['SoftBounce', { state: 'bounced', permanent: false }],
+    ['DnsError', { state: 'bounced', permanent: false, category: 'domain' }],
+    ['SpamNotification', { state: 'bounced', permanent: false, category: 'content' }],
+    ['VirusNotification', { state: 'bounced', permanent: false, category: 'content' }],
+    ['Blocked', { state: 'bounced', permanent: false, category: 'reputation' }],
+    ['DMARCPolicy', { state: 'bounced', permanent: false, category: 'policy' }],
+    ['SMTPApiError', { state: 'bounced', permanent: false, category: 'other' }],
+    ['TemplateRenderingFailed', { state: 'bounced', permanent: false, category: 'other' }],
+    ['Transient', { state: 'delayed' }],
+    ['SpamComplaint', { state: 'complained' }],
+    ['Unsubscribe', { state: 'unsubscribed' }],
+  ],
+)
 
 function toReport(event: Json): RecipientDeliveryReport[] {
   const common = {
@@ -56,7 +58,7 @@ function toReport(event: Json): RecipientDeliveryReport[] {
     case 'Delivery':
       return [reportOf({ ...common, state: 'delivered', at: event['DeliveredAt'] })]
     case 'Bounce': {
-      const type = TYPES[textOf(event['Type']) ?? '']
+      const type = TYPES.get(textOf(event['Type']) ?? '')
       return type === undefined ? [] : [reportOf({ ...common, ...type, at: event['BouncedAt'] })]
     }
     case 'SpamComplaint':

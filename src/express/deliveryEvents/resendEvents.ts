@@ -62,7 +62,7 @@ function toReport({ type, created_at: at, data }: Json): RecipientDeliveryReport
     case 'email.bounced': {
       const { type: kind, subType, message } = objectOf(bounce)
       const permanent = kind === undefined ? undefined : kind === 'Permanent'
-      const category = CATEGORIES[textOf(subType) ?? '']
+      const category = CATEGORIES.get(textOf(subType) ?? '')
       return [reportOf({ ...common, state: 'bounced', permanent, category, detail: textOf(message) })]
     }
     case 'email.complained':
@@ -72,11 +72,11 @@ function toReport({ type, created_at: at, data }: Json): RecipientDeliveryReport
   }
 }
 
-const CATEGORIES: Readonly<Record<string, RecipientDeliveryReport['category']>> = {
-  NoEmail: 'mailbox',
-  Suppressed: 'mailbox',
-  MailboxFull: 'full',
-  MessageTooLarge: 'size',
-  ContentRejected: 'content',
-  AttachmentRejected: 'content',
-}
+const CATEGORIES: ReadonlyMap<string, RecipientDeliveryReport['category']> = new Map([
+  ['NoEmail', 'mailbox'],
+  ['Suppressed', 'mailbox'],
+  ['MailboxFull', 'full'],
+  ['MessageTooLarge', 'size'],
+  ['ContentRejected', 'content'],
+  ['AttachmentRejected', 'content'],
+])

@@ -20,7 +20,8 @@ export interface SesEventOptions {
 }
 
 /** Hosts of Amazon SNS: nothing else may provide a certificate, or be asked to confirm a subscription. */
-const SNS_HOST = /^sns\.[a-z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?$/
+const SNS_HOST = /^sns\.([a-z]{2,}(?:-[a-z]+)+-\d{1,2})\.amazonaws\.com(?:\.cn)?$/
+const CERTIFICATE = /^\/SimpleNotificationService-[0-9a-f]{32}\.pem$/
 const NOTIFICATION = ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type']
 const CONFIRMATION = ['Message', 'MessageId', 'SubscribeURL', 'Timestamp', 'Token', 'TopicArn', 'Type']
 const MAX_CERTIFICATES = 20
@@ -44,8 +45,8 @@ export function sesEvents({ topics, fetch: request = fetch }: SesEventOptions): 
   }
 
   const isSigned = async (message: Json, fields: readonly string[]): Promise<boolean> => {
-    const url = snsUrl(message['SigningCertURL'])
-    if (url === undefined || !url.pathname.endsWith('.pem')) return false
+    const url = snsUrl(message['SigningCertURL'], textOf(message['TopicArn']))
+    if (url === undefined || !CERTIFICATE.test(url.pathname)) return false
     const version = message['SignatureVersion']
     if (version !== '1' && version !== '2') return false
     const signed = fields
@@ -72,26 +73,30 @@ export function sesEvents({ topics, fetch: request = fetch }: SesEventOptions): 
       if (!(await isSigned(message, notifies ? NOTIFICATION : CONFIRMATION)))
         throw new EventsRefused('UNAUTHORIZED', 'The signature of the request is missing or wrong.')
       if (notifies) return eventsOf(message)
-      if (message['Type'] === 'SubscriptionConfirmation') await confirm(message['SubscribeURL'], request)
+      if (message['Type'] === 'SubscriptionConfirmation')
+        await confirm(message['SubscribeURL'], topic, request)
       return { reports: [], ignored: 1 }
     },
   }
 }
 
-async function confirm(value: unknown, request: typeof fetch): Promise<void> {
-  const url = snsUrl(value)
+async function confirm(value: unknown, topic: string, request: typeof fetch): Promise<void> {
+  const url = snsUrl(value, topic)
   if (url === undefined) throw new EventsRefused('UNAUTHORIZED', 'The SubscribeURL is not one of Amazon SNS.')
   const response = await request(url.href, { redirect: 'error', signal: AbortSignal.timeout(FETCH_TIMEOUT) })
   await response.body?.cancel()
   if (!response.ok) throw new Error(`Amazon SNS did not confirm the subscription: ${response.status}`)
 }
 
-function snsUrl(value: unknown): URL | undefined {
+/** A URL of Amazon SNS in the region of the topic (`arn:aws:sns:REGION:ACCOUNT:NAME`). */
+function snsUrl(value: unknown, topic: string | undefined): URL | undefined {
   const text = textOf(value)
   if (text === undefined || !URL.canParse(text)) return undefined
   const url = new URL(text)
   const { protocol, hostname, port, username } = url
-  return protocol === 'https:' && SNS_HOST.test(hostname) && port === '' && username === '' ? url : undefined
+  const region = SNS_HOST.exec(hostname)?.[1]
+  if (region === undefined || region !== topic?.split(':')[3]) return undefined
+  return protocol === 'https:' && port === '' && username === '' ? url : undefined
 }
 
 /** The events of a notification. SES publishes one event a message, about one or more recipients. */
@@ -141,7 +146,7 @@ function reportsOf(event: Json, common: Common): RecipientDeliveryReport[] {
       return listOf(bouncedRecipients).map((entry) => {
         const answer = answerOf(entry)
         const category =
-          CATEGORIES[String(bounceSubType)] ??
+          CATEGORIES.get(textOf(bounceSubType) ?? '') ??
           (permanent && answer.detail === undefined ? 'mailbox' : undefined)
         return reportOf({ ...common, ...answer, state: 'bounced', at: timestamp, permanent, category })
       })
@@ -168,12 +173,12 @@ function answerOf(entry: unknown): { recipient: string | undefined; enhanced?: s
   }
 }
 
-const CATEGORIES: Readonly<Record<string, RecipientDeliveryReport['category']>> = {
-  NoEmail: 'mailbox',
-  Suppressed: 'mailbox',
-  OnAccountSuppressionList: 'mailbox',
-  MailboxFull: 'full',
-  MessageTooLarge: 'size',
-  ContentRejected: 'content',
-  AttachmentRejected: 'content',
-}
+const CATEGORIES: ReadonlyMap<string, RecipientDeliveryReport['category']> = new Map([
+  ['NoEmail', 'mailbox'],
+  ['Suppressed', 'mailbox'],
+  ['OnAccountSuppressionList', 'mailbox'],
+  ['MailboxFull', 'full'],
+  ['MessageTooLarge', 'size'],
+  ['ContentRejected', 'content'],
+  ['AttachmentRejected', 'content'],
+])

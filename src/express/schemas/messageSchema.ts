@@ -87,6 +87,9 @@ const Delivery = named(
     enhanced: maybe(z.string()).describe('Enhanced status code (RFC 3463), such as `5.1.1`.'),
     detail: maybe(z.string()).describe('The text of the server.'),
     source: z.string().describe('Who reported it.'),
+    unverified: maybe(z.literal(true)).describe(
+      'A mail without a valid token reported it: it suppresses nobody, and settles nothing.',
+    ),
   } satisfies Record<keyof DeliveryType, z.ZodType>) satisfies z.ZodType<DeliveryType>,
   'What happened to a recipient after the next server accepted the message.',
 )

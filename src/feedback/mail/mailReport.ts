@@ -33,7 +33,7 @@ export interface ReportMail {
 }
 
 /** Bytes of a mail that are read; what follows is the message that is returned. */
-const MAX_READ = 4 * 1024 * 1024
+export const MAX_READ = 4 * 1024 * 1024
 /** Bytes of a returned message whose header is read. */
 const MAX_RETURNED = 256 * 1024
 const MAX_REPORTS = 1_000
@@ -122,18 +122,18 @@ function groupsIn(part: LeafPart): HeaderField[][] {
 }
 
 /** What happened, by the Action of RFC 3464 section 2.3.3. `relayed` and `expanded` leave it open. */
-const ACTIONS: Readonly<Record<string, DeliveryState>> = {
-  failed: 'bounced',
-  delayed: 'delayed',
-  delivered: 'delivered',
-}
+const ACTIONS: ReadonlyMap<string, DeliveryState> = new Map([
+  ['failed', 'bounced'],
+  ['delayed', 'delayed'],
+  ['delivered', 'delivered'],
+])
 
 function statusReports(
   groups: readonly (readonly HeaderField[])[],
   sentAt: number | undefined,
 ): MailReport[] {
   return groups.flatMap((group): MailReport[] => {
-    const state = ACTIONS[(valueOf(group, 'action') ?? '').toLowerCase().trim()]
+    const state = ACTIONS.get((valueOf(group, 'action') ?? '').toLowerCase().trim())
     if (state === undefined) return []
     const status = /^[245]\.\d{1,3}\.\d{1,3}/.exec(valueOf(group, 'status') ?? '')?.[0]
     const diagnostic = valueOf(group, 'diagnostic-code')?.replace(/^[\w-]+\s*;\s*/, '')

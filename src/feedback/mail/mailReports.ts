@@ -11,18 +11,24 @@ const EARLIEST = Date.UTC(2000, 0)
 
 let reader: ReportReader | undefined
 
-/** Reads a mail in a thread. @returns undefined if it can't be read within the limits of the thread */
+/**
+ * Reads a mail in a thread.
+ * @returns undefined if it can't be read
+ * @throws ThreadpostError `QUEUE_UNAVAILABLE` if the thread ended before that
+ */
 export function readMail(raw: Uint8Array): Promise<ReportMail | undefined> {
-  return (reader ??= new ReportReader()).read(raw).catch(() => undefined)
+  return (reader ??= new ReportReader()).read(raw)
 }
 
 /**
  * The reports in a mail, each with the message that it is about: the one whose token is in the address that the mail was sent to, or
- * else the one that is returned. The latter needs the recipient as well: Message-IDs are no secret.
+ * else the one that is returned. The latter needs the recipient as well: Message-IDs are no secret. If messages have tokens, or anyone
+ * may have sent the mail, a report without one is unverified.
  */
 export function reportsOfMail(
   mail: ReportMail,
   bounces: BouncePlan | undefined,
+  unverified: boolean,
   now: number,
 ): CheckedReport[] {
   const id = bounces && mail.addresses.map((address) => idInBounceAddress(bounces, address)).find(Boolean)
@@ -33,6 +39,7 @@ export function reportsOfMail(
     const named = recipient === undefined ? {} : { recipient }
     if (id !== undefined) return [{ id, orOnly: true, ...named, delivery }]
     if (recipient === undefined || messageId === undefined) return [{ ...named, delivery }]
+    if (unverified || bounces !== undefined) delivery.unverified = true
     return [{ messageId, recipient, delivery }]
   })
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
+import { ThreadpostError } from '../../errors.js'
 import { packagedFile, threadFlags } from '../../protocol/threadFile.js'
-import type { ReportMail } from './mailReport.js'
+import { MAX_READ, type ReportMail } from './mailReport.js'
 
 /** Milliseconds for reading one mail; a mail that takes longer is given up together with the thread. */
 const TIMEOUT = 10_000
@@ -10,29 +11,56 @@ const IDLE = 10_000
 const MEMORY = 128
 
 interface Pending {
-  resolve: (mail: ReportMail) => void
+  raw: Uint8Array
+  resolve: (mail: ReportMail | undefined) => void
   reject: (error: Error) => void
-  timer: NodeJS.Timeout
 }
 
-/** Reads mails with reports in a thread, which is started for the first of them, and ends when there are none. */
+/**
+ * Reads mails with reports in a thread, which is started for the first of them, and ends when there are none. The thread gets one
+ * mail at a time, so that a mail that ends it takes no other with it.
+ */
 export class ReportReader {
   readonly #file = packagedFile('src/feedback/mail/reportThread.js', 'the thread that reads reports')
-  readonly #pending = new Map<number, Pending>()
+  readonly #timeout: number
+  readonly #waiting: Pending[] = []
+  #current: Pending | undefined
   #thread: Worker | undefined
-  #idle: NodeJS.Timeout | undefined
-  #count = 0
+  #timer: NodeJS.Timeout | undefined
 
-  /** Rejects if the mail takes too long. */
-  read(raw: Uint8Array): Promise<ReportMail> {
-    clearTimeout(this.#idle)
-    const thread = (this.#thread ??= this.#start())
-    const n = ++this.#count
+  /** @param timeout milliseconds for reading one mail */
+  constructor(timeout: number = TIMEOUT) {
+    this.#timeout = timeout
+  }
+
+  /**
+   * @returns undefined if the mail can't be read
+   * @throws ThreadpostError `QUEUE_UNAVAILABLE` if the thread ends, or the mail takes too long
+   */
+  read(raw: Uint8Array): Promise<ReportMail | undefined> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => void thread.terminate(), TIMEOUT)
-      this.#pending.set(n, { resolve, reject, timer })
-      thread.postMessage({ n, raw })
+      this.#waiting.push({ raw: raw.subarray(0, MAX_READ), resolve, reject })
+      if (this.#current === undefined) this.#next()
     })
+  }
+
+  #next(): void {
+    clearTimeout(this.#timer)
+    this.#current = this.#waiting.shift()
+    if (this.#current === undefined) {
+      this.#timer = setTimeout(() => this.#end(), IDLE).unref()
+      return
+    }
+    let thread: Worker
+    try {
+      thread = this.#thread ??= this.#start()
+    } catch {
+      return this.#end()
+    }
+    // A copy, because the bytes may be a part of a larger buffer, which would be copied as a whole.
+    const raw = new Uint8Array(this.#current.raw)
+    this.#timer = setTimeout(() => this.#end(), this.#timeout)
+    thread.postMessage(raw, [raw.buffer])
   }
 
   #start(): Worker {
@@ -42,26 +70,31 @@ export class ReportReader {
       resourceLimits: { maxOldGenerationSizeMb: MEMORY },
     })
     thread.unref()
-    thread.on('message', ({ n, mail }: { n: number; mail: ReportMail }) => {
-      this.#settle(n, (pending) => pending.resolve(mail))
-      if (this.#pending.size > 0) return
-      this.#idle = setTimeout(() => void thread.terminate(), IDLE).unref()
+    thread.on('message', (mail: ReportMail | undefined) => {
+      if (this.#thread !== thread) return
+      this.#current?.resolve(mail)
+      this.#next()
     })
     // The end of the thread, which follows, rejects what it was reading.
     thread.on('error', () => undefined)
     thread.on('exit', () => {
-      if (this.#thread === thread) this.#thread = undefined
-      for (const n of [...this.#pending.keys()])
-        this.#settle(n, (pending) => pending.reject(new Error('the thread that read the report has ended')))
+      if (this.#thread === thread) this.#end()
     })
     return thread
   }
 
-  #settle(n: number, settle: (pending: Pending) => void): void {
-    const pending = this.#pending.get(n)
-    if (pending === undefined) return
-    this.#pending.delete(n)
-    clearTimeout(pending.timer)
-    settle(pending)
+  /** Ends the thread. What it was reading may be read by the next one, if it is reported again. */
+  #end(): void {
+    const [thread, current] = [this.#thread, this.#current]
+    this.#thread = undefined
+    void thread?.terminate()
+    if (current === undefined) return clearTimeout(this.#timer)
+    current.reject(
+      new ThreadpostError(
+        'QUEUE_UNAVAILABLE',
+        "The mail with reports can't be read at the moment; report it again",
+      ),
+    )
+    this.#next()
   }
 }

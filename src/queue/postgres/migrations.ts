@@ -9,6 +9,9 @@ export interface Migration {
   sql: (schema: string) => string
 }
 
+/** A function's names mean the same for every caller, whose own search path may lead to functions and operators of others. */
+const SAFE_PATH = 'SET search_path = pg_catalog, pg_temp'
+
 const { queued, sending, deferred, held } = STATUS_NUMBERS
 
 /**
@@ -102,12 +105,12 @@ COMMENT ON TABLE ${schema}.states IS 'status ${sending} is sending; owner is the
 const FUNCTIONS: Migration = {
   title: 'functions for records and for the rates of transports',
   sql: (schema) => `
-CREATE FUNCTION ${schema}.now_ms() RETURNS double precision LANGUAGE sql VOLATILE AS $$
+CREATE FUNCTION ${schema}.now_ms() RETURNS double precision LANGUAGE sql VOLATILE ${SAFE_PATH} AS $$
   SELECT extract(epoch FROM clock_timestamp())::double precision * 1000
 $$;
 
 -- Changes records: see src/queue/records.ts. Keys are locked in their order, so that two calls can't wait for each other.
-CREATE FUNCTION ${schema}.write_records(changes json) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION ${schema}.write_records(changes json) RETURNS void LANGUAGE plpgsql ${SAFE_PATH} AS $$
 DECLARE
   change record;
   known jsonb;
@@ -137,7 +140,7 @@ END $$;
 -- Hands out the permits of a transport with a rate, for all processes together: see src/queue/distributedRateLimiter.ts. The
 -- same name again returns the permits that the request has got already. \`next\`: ms until the next permit is free, if known.
 CREATE FUNCTION ${schema}.request_permits(the_transport text, most integer, wanted integer, name text, lease double precision,
-  returned json, OUT granted integer, OUT next double precision) LANGUAGE plpgsql AS $$
+  returned json, OUT granted integer, OUT next double precision) LANGUAGE plpgsql ${SAFE_PATH} AS $$
 DECLARE
   now_ms double precision;
 BEGIN
@@ -168,17 +171,17 @@ const SUBMISSION_AGE = 3 * 24 * 60 * 60 * 1000
 const SUBMISSIONS: Migration = {
   title: 'send(mail)',
   sql: (schema) => `
-CREATE FUNCTION ${schema}.mailboxes(input jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION ${schema}.mailboxes(input jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE ${SAFE_PATH} AS $$
   SELECT coalesce(jsonb_agg(CASE jsonb_typeof(entry)
     WHEN 'object' THEN jsonb_build_object('address', coalesce(entry ->> 'address', ''))
-    ELSE jsonb_build_object('address', trim(coalesce(substring(entry #>> '{}' FROM '<([^<>]*)>\s*$'), entry #>> '{}')))
+    ELSE jsonb_build_object('address', trim(coalesce(substring(entry #>> '{}' FROM '<([^<>]*)>\\s*$'), entry #>> '{}')))
   END), '[]') FROM jsonb_array_elements(CASE jsonb_typeof(input) WHEN 'array' THEN input ELSE jsonb_build_array(input) END) AS t(entry)
   WHERE jsonb_typeof(entry) IN ('object', 'string')
 $$;
 
 -- Accepts a mail in the format of the HTTP API, in the caller's transaction. Returns the id of its message; with an
 -- idempotencyKey that is known, the id of the message that has it.
-CREATE FUNCTION ${schema}.send(mail jsonb) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE FUNCTION ${schema}.send(mail jsonb) RETURNS uuid LANGUAGE plpgsql ${SAFE_PATH} AS $$
 DECLARE
   now_ms bigint := ${schema}.now_ms();
   bytes bytea := overlay(uuid_send(gen_random_uuid()) PLACING substring(int8send(now_ms) FROM 3) FROM 1 FOR 6);
@@ -200,6 +203,9 @@ BEGIN
   IF mail ? 'idempotencyKey' THEN
     IF jsonb_typeof(mail -> 'idempotencyKey') <> 'string' OR mail ->> 'idempotencyKey' = '' THEN
       RAISE EXCEPTION 'idempotencyKey: must be a text that is not empty' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF mail ->> 'idempotencyKey' ~ '[\\u0001-\\u001f\\u007f]' THEN
+      RAISE EXCEPTION 'idempotencyKey: contains a control character' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     new_key := substr((mail -> 'idempotencyKey')::text, 2, length((mail -> 'idempotencyKey')::text) - 2);
     INSERT INTO ${schema}.keys AS k (key, id, message_id, fingerprint, keep_until) VALUES (new_key, new_id, '', print, expires)

@@ -196,15 +196,15 @@ export class PostgresConsumer {
     const job = unpackClaimed({ ...row, content: row.content ?? '{}', attachments })
     const delivery: Delivery = { row, job, started: false }
     this.#deliveries.set(job.id, delivery)
-    if (row.submitted) {
-      this.#deliveries.delete(job.id)
-      void this.#submissions.check(row, job)
-    } else if (row.expiresAt <= Date.now()) {
+    if (row.expiresAt <= Date.now()) {
       this.#deliveries.delete(job.id)
       void this.#outcomes.expire([row])
     } else if (this.#draining) {
       this.#deliveries.delete(job.id)
       void this.#outcomes.requeue(delivery)
+    } else if (row.submitted) {
+      this.#deliveries.delete(job.id)
+      void this.#submissions.check(row, job)
     } else {
       const after = this.#claimed.findIndex((other) => other.job.priority < job.priority)
       this.#claimed.splice(after === -1 ? this.#claimed.length : after, 0, delivery)

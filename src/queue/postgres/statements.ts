@@ -109,7 +109,7 @@ WITH input AS MATERIALIZED (
     content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean)
 ), admitted AS (
   UPDATE ${schema}.states s SET status = ${queued}, rank = i.rank, ready = i.ready, due_at = i.due, expires_at = i."expiresAt",
-    next_at = i."notBefore", owner = NULL, claimed_at = NULL, rev = s.rev + 1
+    next_at = i."notBefore", rest = NULL, owner = NULL, claimed_at = NULL, rev = s.rev + 1
   FROM input i WHERE s.seq = i.seq AND s.rev = i.rev RETURNING s.seq
 ), headed AS (
   UPDATE ${schema}.messages m SET message_id = i."messageId", fingerprint = i.fingerprint, head = i.head, submitted = false

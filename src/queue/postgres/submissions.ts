@@ -1,10 +1,20 @@
 import type { Logger } from '../../logging/logger.js'
-import { enter, type MailJob, newState, settle } from '../../message/messageState.js'
+import { type MailJob, newState, settle } from '../../message/messageState.js'
+import { checkFailure } from '../../protocol/unsentOutcome.js'
 import type { Admit, ChangeListener } from '../driver.js'
 import { unpackState } from '../rowCodec.js'
 import type { PostgresOutcomes } from './postgresOutcomes.js'
 import { packMessage, type PostgresClaim } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
+
+/** Limits of the milliseconds until a mail is checked again. */
+const MIN_DELAY = 1_000
+const MAX_DELAY = 60_000
+
+/** The delay doubles with each check, without a count of them. @param age milliseconds since the mail was submitted */
+function delayAfter(age: number): number {
+  return Math.min(MAX_DELAY, Math.max(MIN_DELAY, age))
+}
 
 export interface SubmissionsOptions {
   store: PostgresStore
@@ -44,9 +54,14 @@ export class Submissions {
       const attempt = { start: now, end: now, thread: 0, counted: true, outcome: result.refused }
       settle(state, { attempt, decision: { status: 'failed' }, recipients: state.recipients }, now)
     } catch (error) {
-      // Postgres did not answer, or the check itself failed: another look comes soon.
-      logger.debug({ id, problem: (error as Error).message }, 'A submitted mail could not be checked')
-      enter(state, 'queued', Date.now())
+      // Postgres did not answer, or the check itself failed, which has nothing to do with the mail.
+      const problem = error instanceof Error ? error.message : String(error)
+      const now = Date.now()
+      const nextAttemptAt = now + delayAfter(now - acceptedAt)
+      logger.warn({ id, problem, nextAttemptAt }, 'A submitted mail could not be checked; trying again')
+      const attempt = { start: now, end: now, thread: 0, counted: false, outcome: checkFailure() }
+      const decision = { status: 'deferred', nextAttemptAt } as const
+      settle(state, { attempt, decision, recipients: state.recipients }, now)
     }
     await outcomes.store(row, job, state, 0)
   }

@@ -134,6 +134,22 @@ describe.each(MODES)('a login that MAIL demands, %s', (_, extensions) => {
   })
 })
 
+describe.each(MODES)('a login that every RCPT demands, %s', (_, extensions) => {
+  it.each([530, 535])('%i is a failure of the transport', async (code) => {
+    const rcpt = (): string => `${code} 5.7.1 authentication required`
+    const server = await ScriptedServer.start({ extensions, rcpt })
+    const result = await send(senderTo(server.port, {}, 1), { to: ['ada@example.com', 'eve@example.com'] })
+    expect(result).toMatchObject({ outcome: { result: 'deferred', code: 'AUTH_FAILED' }, reply: { code } })
+  })
+
+  it('is a matter of the recipient if others are refused for another reason', async () => {
+    const rcpt = (line: string): string => (line.includes('eve') ? '550 5.1.1 unknown' : '530 5.7.1 log in')
+    const server = await ScriptedServer.start({ extensions, rcpt })
+    const result = await send(senderTo(server.port, {}, 1), { to: ['ada@example.com', 'eve@example.com'] })
+    expect(result.outcome).toMatchObject({ result: 'rejected' })
+  })
+})
+
 describe.each(MODES)('messagesPerConnection, %s', (_, extensions) => {
   it('replaces a connection after so many messages', async () => {
     const server = await ScriptedServer.start({ extensions })

@@ -89,11 +89,16 @@ export function exceedsRecipientLimit(reply: SmtpReply | undefined): boolean {
 /** Codes of RFC 4954 section 6: the session must log in first, or differently. */
 const LOGIN_CODES = new Set([530, 534, 535, 538])
 
-/** The server takes no mail from this session before it logs in: a problem of the transport, not of the message. */
-export function loginRequired(mail: SmtpReply): ConnectionFailure | undefined {
-  if (!LOGIN_CODES.has(mail.code)) return undefined
-  const message = `The server takes no mail with these credentials: ${mail.code} ${mail.text}`
-  return { code: 'AUTH_FAILED', message, reply: mail }
+/** The refusal of a server that takes no mail without another login. Some ask for it at MAIL, and others at RCPT only. */
+export function loginRequired(
+  mail: SmtpReply | undefined,
+  recipients: readonly SmtpReply[],
+): ConnectionFailure | undefined {
+  const replies = mail !== undefined && mail.code >= 400 ? [mail] : recipients
+  const [reply] = replies
+  if (reply === undefined || !replies.every(({ code }) => LOGIN_CODES.has(code))) return undefined
+  const message = `The server takes no mail with these credentials: ${reply.code} ${reply.text}`
+  return { code: 'AUTH_FAILED', message, reply }
 }
 
 /** The result after a further transaction, whose recipients were deferred before it. */

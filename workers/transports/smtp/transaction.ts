@@ -248,13 +248,11 @@ export class Transaction {
 
   #refusedEnvelope(reply: SmtpReply, served: boolean): 'done' | 'elsewhere' | 'unusable' {
     const mail = this.#mail
-    if (mail !== undefined && mail.code >= 400) {
-      if (this.deservesFreshConnection(served)) return 'elsewhere'
-      const failure = loginRequired(mail)
-      if (failure !== undefined) {
-        this.#finish(connectionFailed(failure))
-        return 'unusable'
-      }
+    if (mail !== undefined && mail.code >= 400 && this.deservesFreshConnection(served)) return 'elsewhere'
+    const failure = loginRequired(mail, this.#recipients)
+    if (failure !== undefined) {
+      this.#finish(connectionFailed(failure))
+      return 'unusable'
     }
     this.#finish(completed(this.#to, mail, this.#recipients, reply))
     return 'done'
