@@ -218,12 +218,13 @@ function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
 
 /** What was reported of a recipient after the next server accepted the message. */
 function Reported({ delivery }: { delivery: NonNullable<MessageView['recipients'][number]['delivery']> }) {
-  const { state, at, category, permanent, detail } = delivery
+  const { state, at, category, permanent, detail, unverified } = delivery
   const kind = category === undefined ? '' : ` (${permanent === true ? 'permanent, ' : ''}${category})`
   return (
     <p>
       <strong>{state}</strong> {time(at)}
       {kind}
+      {unverified === true && ' · the report is not verified'}
       {detail !== undefined && <code class="reply">{detail}</code>}
     </p>
   )
