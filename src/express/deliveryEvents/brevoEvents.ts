@@ -1,24 +1,9 @@
 import type { RecipientDeliveryReport } from '../../index.js'
-import {
-  eventsIn,
-  type EventSource,
-  type Json,
-  parseJson,
-  reportOf,
-  requireToken,
-  textOf,
-} from './eventSource.js'
+import { type EventSource, eventsWithToken, type Json, reportOf, textOf } from './eventSource.js'
 
 /** Brevo: a token, as `Authorization: Bearer`, or as `?token=` in the webhook's URL. */
 export function brevoEvents({ token }: { token: string }): EventSource {
-  return {
-    read: (request, body) => {
-      requireToken(request, token)
-      const events = eventsIn(parseJson(body))
-      const reports = events.flatMap(toReport)
-      return { reports, ignored: events.length - reports.length }
-    },
-  }
+  return eventsWithToken(token, toReport)
 }
 
 const EVENTS: ReadonlyMap<

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
 import type { DeliveryState, RecipientDeliveryReport } from '../../index.js'
 
-/** What one request of a provider contains. */
+/** The content of one request of a provider. */
 export interface EventBatch {
   reports: RecipientDeliveryReport[]
   /** Events of other kinds, which say nothing about the delivery. */
@@ -140,4 +140,19 @@ export function requireRecent(time: number | undefined): void {
       'UNAUTHORIZED',
       `The request was signed more than ${TOLERANCE / 60_000} minutes ago, or this server's clock is wrong.`,
     )
+}
+
+/** A provider that authenticates with a token and sends one event, or an array of them, as JSON. */
+export function eventsWithToken(
+  token: string,
+  toReport: (event: Json) => RecipientDeliveryReport[],
+): EventSource {
+  return {
+    read: (request, body) => {
+      requireToken(request, token)
+      const events = eventsIn(parseJson(body))
+      const reports = events.flatMap(toReport)
+      return { reports, ignored: events.length - reports.length }
+    },
+  }
 }

@@ -1,24 +1,9 @@
 import type { RecipientDeliveryReport } from '../../index.js'
-import {
-  eventsIn,
-  type EventSource,
-  type Json,
-  parseJson,
-  reportOf,
-  requireToken,
-  textOf,
-} from './eventSource.js'
+import { type EventSource, eventsWithToken, type Json, reportOf, textOf } from './eventSource.js'
 
 /** Mailjet: a token as the password, or as `?token=`, in the webhook's URL. */
 export function mailjetEvents({ token }: { token: string }): EventSource {
-  return {
-    read: (request, body) => {
-      requireToken(request, token)
-      const events = eventsIn(parseJson(body))
-      const reports = events.flatMap(toReport)
-      return { reports, ignored: events.length - reports.length }
-    },
-  }
+  return eventsWithToken(token, toReport)
 }
 
 function toReport(event: Json): RecipientDeliveryReport[] {
@@ -54,7 +39,7 @@ function toReport(event: Json): RecipientDeliveryReport[] {
   }
 }
 
-/** What Mailjet's errors, and the things they relate to, mean. */
+/** The meaning of Mailjet's errors, and of the things they relate to. */
 const CATEGORIES: ReadonlyMap<string, RecipientDeliveryReport['category']> = new Map([
   ['user unknown', 'mailbox'],
   ['mailbox inactive', 'mailbox'],

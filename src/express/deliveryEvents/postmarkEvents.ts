@@ -26,7 +26,7 @@ export function postmarkEvents({ username, password }: { username: string; passw
   }
 }
 
-/** What Postmark's bounce types mean. Others are replies of people and programs, not bounces. */
+/** The meaning of Postmark's bounce types. All other types are replies of people and programs, not bounces. */
 const TYPES: ReadonlyMap<string, Pick<RecipientDeliveryReport, 'state' | 'permanent' | 'category'>> = new Map(
   [
     ['HardBounce', { state: 'bounced', permanent: true, category: 'mailbox' }],
