@@ -85,7 +85,7 @@ export interface Measurement {
   rss: number
 }
 
-/** What a message costs at a rate at which applications send. */
+/** The cost of a message at a rate at which applications send. */
 export interface RatePoint {
   /** Scheduled messages per second. */
   at: number

@@ -36,7 +36,7 @@ export interface EnvironmentOptions {
 /** The servers that the measured processes connect to. */
 export interface Environment {
   transport: string
-  /** What a process needs to sign its messages, and to connect. */
+  /** Settings with which a process signs its messages and connects. */
   security: Security
   /** Description of the SMTP server. */
   sink: string

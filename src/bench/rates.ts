@@ -1,6 +1,6 @@
 import type { ProcessUsage, RatePoint } from './childProtocol.js'
 
-/** What a message costs at a rate, without the overhead of the measurement. */
+/** The cost of a message at a rate, without the overhead of the measurement. */
 export interface RateCost {
   /** Scheduled messages per second. */
   at: number

@@ -1,4 +1,4 @@
-/** What real deployments add to a message and its session: TLS, a DKIM signature, and a login. */
+/** The additions of real deployments to a message and its session: TLS, a DKIM signature, and a login. */
 import { generateKeyPairSync } from 'node:crypto'
 import type { TransportOptions } from '../index.js'
 import { createAuthority } from './certificate.js'
@@ -7,7 +7,7 @@ import { type Service, startService } from './processes.js'
 export const DKIM_ALGORITHMS = ['rsa', 'ed25519'] as const
 export type DkimAlgorithm = (typeof DKIM_ALGORITHMS)[number]
 
-/** What the user chose to add. */
+/** The additions that the user chose. */
 export interface SecurityChoice {
   tls: boolean
   auth: boolean

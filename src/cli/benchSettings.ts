@@ -47,7 +47,7 @@ const BUDGET = 90
 /** Length of a phase, in seconds. Shorter ones measure V8's compiler, so a benchmark in a hurry has fewer modes instead. */
 const SECONDS = 3
 const DEFAULT_ROUNDS = 3
-/** What a benchmark without settings compares. */
+/** The modes that a benchmark without settings compares. */
 const DEFAULT_FAMILIES: readonly Family[] = ['naive', 'precompiled', 'memory']
 
 /** @throws ThreadpostError `INVALID_OPTIONS` */

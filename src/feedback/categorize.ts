@@ -6,7 +6,7 @@ export interface BounceKind {
   permanent: boolean
 }
 
-/** What a server said about a recipient that it did not deliver to. */
+/** The answer of a server about a recipient that it did not deliver to. */
 export interface ServerAnswer {
   /** Reply code (RFC 5321 section 4.2). */
   code?: number | undefined

@@ -11,7 +11,7 @@ import {
   type DeliveryState,
 } from './deliveryStates.js'
 
-/** What happened to one recipient of a message. One of `id`, `messageId`, and `providerId` names the message. */
+/** A report on one recipient of a message. One of `id`, `messageId`, and `providerId` names the message. */
 export interface RecipientDeliveryReport {
   /** The message's id. @default none */
   id?: string
@@ -26,7 +26,7 @@ export interface RecipientDeliveryReport {
   at?: Date | string | number
   /** Whether a bounce is final for this address. @default derived from `enhanced` and `detail` */
   permanent?: boolean
-  /** What a bounce or a delay is about. @default derived from `enhanced` and `detail` */
+  /** The subject of a bounce or a delay. @default derived from `enhanced` and `detail` */
   category?: BounceCategory
   /** Enhanced status code (RFC 3463), such as `5.1.1`. @default none */
   enhanced?: string

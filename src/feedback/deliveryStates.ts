@@ -1,8 +1,8 @@
-/** What can become known of a recipient after the next server accepted the message. */
+/** The states of a recipient after the next server accepted the message. */
 export const DELIVERY_STATES = ['delayed', 'delivered', 'bounced', 'unsubscribed', 'complained'] as const
 export type DeliveryState = (typeof DELIVERY_STATES)[number]
 
-/** What a bounce is about. Only `mailbox` says that the address is dead. */
+/** The subject of a bounce. Only `mailbox` says that the address is dead. */
 export const BOUNCE_CATEGORIES = [
   'mailbox',
   'domain',
@@ -15,7 +15,7 @@ export const BOUNCE_CATEGORIES = [
 ] as const
 export type BounceCategory = (typeof BOUNCE_CATEGORIES)[number]
 
-/** What happened to a recipient after the next server accepted the message. */
+/** The latest state of a recipient after the next server accepted the message. */
 export interface Delivery {
   state: DeliveryState
   /** When it happened, ISO 8601, by the clock of whoever reported it. */
@@ -55,7 +55,7 @@ export interface DeliveryChange {
   delivery: Delivery
 }
 
-/** What reports changed of a message. */
+/** The changes that reports made to a message. */
 export interface Reported {
   /** The recipients of whom something new became known. */
   changes: DeliveryChange[]

@@ -121,7 +121,7 @@ class AmqpConsumer implements AmqpIntake {
   #take(delivery: Delivery): void {
     const work = this.#accept(delivery)
       .catch((error: unknown) => this.#defect(delivery, error))
-      // What fails even then stays with the broker, and must not end the process.
+      // A message that fails even then stays with the broker. It must not end the process.
       .catch(() => undefined)
       .finally(() => this.#inProgress.delete(work))
     this.#inProgress.add(work)

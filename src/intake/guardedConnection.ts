@@ -125,7 +125,7 @@ export class GuardedConnection {
     const write = parser._write.bind(parser)
     let last = 0
     parser._write = (chunk: Buffer, encoding, next) => {
-      // What follows a message in the same chunk comes here again, when it is read as commands.
+      // Octets that follow a message in the same chunk come here again, when they are read as commands.
       if (!parser._dataMode) {
         for (const octet of chunk) {
           if ((octet === LF) !== (last === CR)) {

@@ -4,7 +4,7 @@ import type { Envelope } from './mimeMail.js'
 import { isRefusal, type SmtpRefusal } from './smtpReply.js'
 import type { SubmittedLimits } from './submittedMessage.js'
 
-/** What the arguments of sendmail say. */
+/** The settings in the arguments of sendmail. */
 export interface LocalSubmission {
   /** Recipients from the command line. */
   recipients: readonly string[]

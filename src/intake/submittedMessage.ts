@@ -63,7 +63,7 @@ export function readSubmitted(
   let head = receivedField(source)
   if (messageId === undefined) head += `Message-ID: <${randomUUID()}@${source.server}>\r\n`
   if (named('date').length === 0) head += `Date: ${source.date}\r\n`
-  // What is kept is copied in runs: most messages have one field to remove, or none.
+  // The kept fields are copied in runs: most messages have one field to remove, or none.
   let kept = 0
   for (const field of fields) {
     if (!isStripped(field.name)) continue

@@ -1,4 +1,4 @@
-/** What the trace field of a message says (RFC 5321 section 4.4). */
+/** The content of the trace field of a message (RFC 5321 section 4.4). */
 export interface TraceSource {
   /** The name that the client gave in EHLO. */
   greeting: string

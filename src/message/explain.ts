@@ -65,7 +65,7 @@ function sent(message: Message, last: MessageAttempt | undefined): string {
   return `Accepted by the next mail server${at(' at', message.settledAt)}${after}${twice}.`
 }
 
-/** What was reported of the recipients since, the worst first. */
+/** The delivery reports on the recipients, the worst first. */
 function afterwards({ recipients }: Message): string {
   const reported = recipients.flatMap(({ address, delivery }) =>
     delivery === undefined ? [] : [{ address, delivery }],

@@ -10,7 +10,7 @@ import type { AcceptedLoad } from './storedLoad.js'
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
-/** What may be attached and addressed, as for a mail of `send()`. */
+/** The rules for attachments and addresses, as for a mail of `send()`. */
 export interface LoadRules extends AttachmentSource {
   limits: { message: number; attachments: number; recipients: number }
 }

@@ -136,7 +136,7 @@ export interface MessageState {
   recipients: RecipientState[]
   /** The subject that the template gave the message when it was rendered; absent if the mail has its own. */
   subject?: string
-  /** What the template's `load` function returned, for further attempts. */
+  /** The value that the template's `load` function returned, for further attempts. */
   loaded?: StoredLoad
   /** Milliseconds since the epoch. */
   nextAttemptAt?: number
@@ -154,7 +154,7 @@ export interface Settlement {
   recipients: RecipientState[]
   /** The subject with which the message was rendered. */
   subject?: string
-  /** What the template's `load` function returned in this attempt. */
+  /** The value that the template's `load` function returned in this attempt. */
   loaded?: StoredLoad
 }
 

@@ -22,7 +22,7 @@ export interface RecipientState {
   code?: Outcome['code']
   /** Why nothing is sent to the recipient; present with the code `SUPPRESSED`. */
   suppressed?: Omit<SuppressedRecipient, 'address'>
-  /** What became known after the next server accepted the message. */
+  /** The latest delivery report, after the next server accepted the message. */
   delivery?: Delivery
 }
 

@@ -1,6 +1,6 @@
 import type { JobAttachment, JsonText, Mailbox } from '../protocol/tasks.js'
 
-/** What a `load` function returned, validated. */
+/** The value that a `load` function returned, validated. */
 export interface AcceptedLoad {
   to?: Mailbox[]
   locale?: string
@@ -8,7 +8,7 @@ export interface AcceptedLoad {
   attachments?: JobAttachment[]
 }
 
-/** What a template's `load` function returned, as the queue stores it: JSON. */
+/** The value that a template's `load` function returned, as the queue stores it: JSON. */
 export interface StoredLoad {
   data?: JsonText
   locale?: string

@@ -16,7 +16,7 @@ const MAX_ADDRESSES = 100_000
 
 /** Fields without an equivalent in threadpost, and what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
-  dsn: 'threadpost does not request delivery status notifications.',
+  dsn: 'Transports request them: pass a mailer whose transport has dsn: true.',
   requireTLSExtensionEnabled:
     'threadpost does not support REQUIRETLS (RFC 8689); requireTLS is an option of the transport.',
   dkim: 'Keys belong to the transport: pass dkim to createTransport().',

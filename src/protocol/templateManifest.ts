@@ -58,7 +58,7 @@ export interface TemplatePolicy {
   transport?: string
 }
 
-/** What a template's load module declares. */
+/** The declarations of a template's load module. */
 export interface LoadDeclaration {
   /** The file, relative to the template folder. */
   file: string

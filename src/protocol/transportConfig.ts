@@ -112,7 +112,7 @@ export interface SendgridTransport {
   connections?: number
 }
 
-/** What the transports of mail services with an HTTP API have in common. */
+/** The common settings of mail services with an HTTP API. */
 interface ApiTransportBase {
   name: string
   /** Origin. */

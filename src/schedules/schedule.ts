@@ -5,7 +5,7 @@ import type { RecordChange, SharedRecord } from '../queue/records.js'
 import { Validator } from '../validation.js'
 import type { Recurrence } from './recurrence.js'
 
-/** What `schedule()` takes. */
+/** The options of `schedule()`. */
 export interface ScheduleInput {
   /** When to send: five fields (minute, hour, day of the month, month, day of the week), or six with seconds first. */
   cron: string
@@ -14,7 +14,7 @@ export interface ScheduleInput {
   /** The mail, as plain data. A template's `load` function adds what changes. */
   mail: Mail
   /**
-   * What happens to times that passed while no process was running: `'one'` sends the last of them, `'none'` skips them.
+   * The treatment of times that passed while no process was running: `'one'` sends the last of them, `'none'` skips them.
    * @default 'one'
    */
   catchUp?: 'one' | 'none'

@@ -67,7 +67,7 @@ const check: Validator = new Validator('INVALID_MESSAGE')
  */
 export class Suppressions {
   /**
-   * What recipients do with the links of mails; present with the option `unsubscribe`.
+   * The actions of recipients on the links of mails; present with the option `unsubscribe`.
    * @internal
    */
   unsubscribes: Unsubscribes | undefined

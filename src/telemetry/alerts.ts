@@ -114,7 +114,7 @@ export interface SetupReading {
   reason: string
 }
 
-/** What was sent over a transport within the last 24 hours, and what was reported of it: by all processes on the queue. */
+/** The messages that all processes on the queue sent over a transport within the last 24 hours, and the reports on them. */
 export interface ReportedShare {
   transport: string
   sent: number

@@ -24,7 +24,7 @@ export class RunnerHub {
   readonly #concurrency: number
   readonly #create: RunnerFactory
   readonly #shares = new Map<string, { transports: Map<string, TransportConfig>; listener: ThreadListener }>()
-  /** What the threads don't know yet: a transport by its name, or undefined if it was removed. */
+  /** The changes that the threads don't know yet: a transport by its name, or undefined if it was removed. */
   readonly #changed = new Map<string, TransportConfig | undefined>()
   #runner: Runner | undefined
   #listing: Promise<TemplateListing> | undefined

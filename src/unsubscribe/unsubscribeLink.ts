@@ -15,7 +15,7 @@ export interface UnsubscribePlan {
   secrets: readonly string[]
 }
 
-/** What a link is about. */
+/** The recipient and the stream of a link. */
 export interface Subscription {
   address: string
   stream: string

@@ -2,7 +2,7 @@ import type { Feedback } from '../feedback/feedback.js'
 import type { Suppressions } from '../suppressions/suppressions.js'
 import { readUnsubscribeToken, type Subscription } from './unsubscribeLink.js'
 
-/** What recipients do with the links of mails with `listUnsubscribe: true`. `unsubscribeRouter` calls it. */
+/** The actions of recipients on the links of mails with `listUnsubscribe: true`. `unsubscribeRouter` calls it. */
 export class Unsubscribes {
   readonly #secrets: readonly string[]
   readonly #suppressions: Suppressions

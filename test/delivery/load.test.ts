@@ -185,7 +185,7 @@ describe('The load function of a template', () => {
       { limits: { render: 300 } },
     )
     const good = (n: number) => ({ template: 'a', to: `user${n}@example.com`, data: { id: 'good' } })
-    // What all messages need is loaded first: while modules load, a thread may be blocked for longer.
+    // The modules that all messages need are loaded first: while modules load, a thread may be blocked for longer.
     await mailer.sendAndWait(good(9))
     const [bad, ...others] = await Promise.all([
       send(mailer, { id: 'bad' }),

@@ -4,7 +4,7 @@ import type { BounceCategory } from '../../src/feedback/deliveryStates.js'
 
 type Row = readonly [text: string, category: BounceCategory, permanent: boolean]
 
-/** What large receivers and common servers say, by receiver; the wording follows their public documentation. */
+/** Answers of large receivers and common servers, by receiver; the wording follows their public documentation. */
 const ANSWERS: Readonly<Record<string, readonly Row[]>> = {
   Gmail: [
     [

@@ -1,4 +1,4 @@
-// What the Postgres queue does: node test/measure/measurePostgres.mjs [WAITING] (after a build). Durable receipts per second with
+// Measures the Postgres queue: node test/measure/measurePostgres.mjs [WAITING] (after a build). Durable receipts per second with
 // 64 callers; the time from a commit to the handover; messages per second; and what a claim costs with WAITING messages in line.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

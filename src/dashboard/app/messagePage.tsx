@@ -216,7 +216,7 @@ function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
   )
 }
 
-/** What was reported of a recipient after the next server accepted the message. */
+/** The delivery report about a recipient, after the next server accepted the message. */
 function Reported({ delivery }: { delivery: NonNullable<MessageView['recipients'][number]['delivery']> }) {
   const { state, at, category, permanent, detail, unverified } = delivery
   const kind = category === undefined ? '' : ` (${permanent === true ? 'permanent, ' : ''}${category})`

@@ -1,7 +1,7 @@
 import { enhancedIn } from '../categorize.js'
 import type { MailReport } from './mailReport.js'
 
-/** What a bounce says that has no part for programs: of qmail, older versions of Exchange, Exim, and Gmail, and others. */
+/** The findings in a bounce that has no part for programs: of qmail, older versions of Exchange, Exim, and Gmail, and others. */
 export interface BounceText {
   messageIds: string[]
   reports: MailReport[]

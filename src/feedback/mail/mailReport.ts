@@ -9,7 +9,7 @@ import {
 import type { DeliveryState } from '../deliveryStates.js'
 import { readBounceText } from './bounceText.js'
 
-/** What a mail reports of one recipient. */
+/** The report of a mail on one recipient. */
 export interface MailReport {
   /** The address to which the message was sent, then the one at which it ended, if they are known. */
   recipients: string[]
@@ -121,7 +121,7 @@ function groupsIn(part: LeafPart): HeaderField[][] {
   return groups.filter((group) => group.length > 0)
 }
 
-/** What happened, by the Action of RFC 3464 section 2.3.3. `relayed` and `expanded` leave it open. */
+/** The delivery state by the Action of RFC 3464 section 2.3.3. `relayed` and `expanded` leave it open. */
 const ACTIONS: ReadonlyMap<string, DeliveryState> = new Map([
   ['failed', 'bounced'],
   ['delayed', 'delayed'],

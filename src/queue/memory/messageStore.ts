@@ -166,7 +166,7 @@ export class MessageStore {
     const { state } = entry
     const { status: before, settledAt } = state
     change(state)
-    // What is reported of a settled message leaves it where it is among the settled ones.
+    // A report leaves a settled message where it is among the settled ones.
     if (settledAt !== undefined && settledAt === state.settledAt && before === state.status) return
     this.#settled.remove(entry)
     this.#counts[before]--

@@ -29,7 +29,7 @@ const MAX_POSITION = Number.MAX_SAFE_INTEGER
 /** `stale`: another change came first. */
 export type ChangeResult = 'written' | 'stale'
 
-/** What became of a message that was to be inserted; `known`: its id or its key exists. */
+/** The result of inserting a message; `known`: its id or its key exists. */
 export type Insertion = 'queued' | 'full' | 'known'
 
 /** The message that has an id or a key already. */

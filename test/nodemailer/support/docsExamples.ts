@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { Transform } from 'node:stream'
 import type { MailOptions, Plugin } from 'threadpost/nodemailer'
 
-/** What the examples of nodemailer's documentation refer to. */
+/** The values that the examples of nodemailer's documentation refer to. */
 export interface ExampleWorld {
   /** Returns the path of a file of this name. */
   file: (name: string) => string
