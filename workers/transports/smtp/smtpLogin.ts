@@ -88,7 +88,7 @@ export class SmtpLogin {
     login.reject(new Error('the server refused the access token'))
   }
 
-  async #authenticate({ sendCommand }: CustomAuthenticationContext, token: string): Promise<boolean> {
+  async #authenticate(login: CustomAuthenticationContext, token: string): Promise<boolean> {
     const { host, port, auth } = this.#config
     const user = auth?.user ?? ''
     const standard = !this.mechanisms.includes('XOAUTH2') && this.mechanisms.includes('OAUTHBEARER')
@@ -97,9 +97,9 @@ export class SmtpLogin {
       : `user=${user}\x01auth=Bearer ${token}\x01\x01`
     const initial = Buffer.from(text).toString('base64')
     this.#presented.push(token, text, initial)
-    let { response } = await sendCommand(`AUTH ${standard ? 'OAUTHBEARER' : 'XOAUTH2'} ${initial}`)
+    let { response } = await login.sendCommand(`AUTH ${standard ? 'OAUTHBEARER' : 'XOAUTH2'} ${initial}`)
     // A refusal with an explanation, which the client has to acknowledge (RFC 7628 section 3.2.3).
-    if (response.startsWith('334')) ({ response } = await sendCommand(standard ? 'AQ==' : ''))
+    if (response.startsWith('334')) ({ response } = await login.sendCommand(standard ? 'AQ==' : ''))
     const accepted = response.startsWith('2')
     this.#refusal = accepted ? undefined : response
     return accepted
