@@ -15,6 +15,8 @@ interface SearchFormProps {
   toField?: (name: string, query: URLSearchParams) => string
   /** Returns what the query contains for a field that isn’t empty. @default the value of the field */
   toQuery?: (name: string, value: string) => string
+  /** Whether its fields are in three columns, instead of two. */
+  three?: boolean
   children: ComponentChildren
 }
 
@@ -25,6 +27,7 @@ export function SearchForm({
   names,
   toField = (name) => query.get(name) ?? '',
   toQuery = (_name, value) => value,
+  three = false,
   children,
 }: SearchFormProps) {
   const form = useRef<HTMLFormElement>(null)
@@ -62,7 +65,7 @@ export function SearchForm({
   }
   return (
     <form
-      class="filters"
+      class={three ? 'filters three' : 'filters'}
       role="search"
       ref={form}
       onSubmit={(event) => {

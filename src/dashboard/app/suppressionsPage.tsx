@@ -1,18 +1,13 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Suppression, SuppressionPage, SuppressionReason } from '../../index.js'
+import { useEffect, useState } from 'preact/hooks'
+import type { Suppression, SuppressionPage } from '../../index.js'
 import { Confirm } from './confirm.js'
 import { Time } from './format.js'
 import { hrefOf } from './navigation.js'
 import { callApi, messageOf, RequestError, root } from './request.js'
 import { useMay } from './scopes.js'
 import { SearchForm } from './searchForm.js'
+import { AddEntry, REASONS } from './suppressionForm.js'
 
-const REASONS: Record<SuppressionReason, string> = {
-  bounce: 'Bounced',
-  complaint: 'Complained',
-  unsubscribe: 'Unsubscribed',
-  manual: 'Added by a person',
-}
 const FILTERS = ['q', 'reason', 'stream']
 const PAGE_SIZE = 100
 /** Maximum requests for one page: a search through a long list returns its matches in parts. */
@@ -133,7 +128,7 @@ export function Suppressions({ query }: { query: URLSearchParams }) {
 
 function SuppressionFilters({ query }: { query: URLSearchParams }) {
   return (
-    <SearchForm place="suppressions" query={query} names={FILTERS}>
+    <SearchForm place="suppressions" query={query} names={FILTERS} three>
       <label class="field search">
         <span>Search</span>
         <input type="search" name="q" placeholder="Part of an address" maxLength={320} />
@@ -188,7 +183,7 @@ interface EntriesProps {
 function Entries({ entries, faded, remove }: EntriesProps) {
   return (
     <div class="card scroll" tabIndex={0} role="region" aria-label="Suppressed addresses">
-      <table class={faded ? 'groups faded' : 'groups'}>
+      <table class={`groups suppressed${faded ? ' faded' : ''}`}>
         <thead>
           <tr>
             <th scope="col">Address</th>
@@ -243,65 +238,6 @@ function ConfirmRemoval({ entry, answer }: { entry: Suppression; answer: (yes: b
         <p>The recipient asked for no more mail.</p>
       ) : null}
     </Confirm>
-  )
-}
-
-function AddEntry({ added }: { added: (entry: Suppression) => void }) {
-  const form = useRef<HTMLFormElement>(null)
-  const [problem, setProblem] = useState('')
-  const add = (event: Event) => {
-    event.preventDefault()
-    if (form.current === null) return
-    const fields = [...new FormData(form.current)].flatMap(([name, value]) => {
-      const text = typeof value === 'string' ? value.trim() : ''
-      return text === '' ? [] : [[name, text]]
-    })
-    callApi<Suppression>('suppressions', { body: Object.fromEntries(fields) as object }).then(
-      (entry) => {
-        setProblem('')
-        form.current?.reset()
-        added(entry)
-      },
-      (error: unknown) => setProblem(messageOf(error)),
-    )
-  }
-  return (
-    <details class="more">
-      <summary>Add an address</summary>
-      <form class="limits add-entry" ref={form} onSubmit={add}>
-        <label class="field">
-          <span>Address</span>
-          <input name="address" required maxLength={320} inputMode="email" autoComplete="off" />
-        </label>
-        <label class="field">
-          <span>Reason</span>
-          <select name="reason">
-            <option value="manual">{REASONS.manual}</option>
-            {(['unsubscribe', 'complaint', 'bounce'] as const).map((reason) => (
-              <option value={reason} key={reason}>
-                {REASONS[reason]}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label class="field">
-          <span>Stream</span>
-          <input name="stream" placeholder="every stream" maxLength={64} />
-        </label>
-        <label class="field">
-          <span>Note</span>
-          <input name="detail" maxLength={500} />
-        </label>
-        <button class="button" type="submit">
-          Add
-        </button>
-        {problem !== '' && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
-      </form>
-    </details>
   )
 }
 
