@@ -12,7 +12,7 @@ import { createMailer, type Mailer, type MailerOptions } from '../index.js'
 /** The token of the mailer: `app.get(MAILER)`, or `inject: [MAILER]` of a factory. */
 export const MAILER: InjectionToken<Mailer> = Symbol.for('threadpost.mailer')
 
-const CLOSER = Symbol('threadpost.closer')
+const SETTINGS: InjectionToken<ThreadpostModuleSettings> = Symbol('threadpost.settings')
 
 /** Decorates a constructor parameter or a property that gets the mailer: `constructor(@InjectMailer() private readonly mailer: Mailer) {}`. */
 export function InjectMailer(): ReturnType<typeof Inject> {
@@ -45,7 +45,19 @@ export interface ThreadpostAsyncOptions extends ThreadpostModuleSettings {
  * A module of NestJS (10 or newer) with one mailer, which is created when the application starts. `app.close()` closes it after the
  * server has answered its last request; on SIGTERM too, once the application calls `enableShutdownHooks()`.
  */
-export class ThreadpostModule {
+export class ThreadpostModule implements OnApplicationShutdown {
+  readonly #mailer: Mailer
+  readonly #deadline: number | undefined
+
+  constructor(mailer: Mailer, { deadline }: ThreadpostModuleSettings) {
+    this.#mailer = mailer
+    this.#deadline = deadline
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#mailer.close(this.#deadline === undefined ? {} : { deadline: this.#deadline })
+  }
+
   /** The application doesn't start if `createMailer()` throws. */
   static forRoot(options: MailerOptions, settings: ThreadpostModuleSettings = {}): DynamicModule {
     return ThreadpostModule.forRootAsync({ ...settings, useFactory: () => options })
@@ -53,29 +65,25 @@ export class ThreadpostModule {
 
   /** The same with options that depend on other providers, such as a `ConfigService`. */
   static forRootAsync(options: ThreadpostAsyncOptions): DynamicModule {
-    const { imports = [], inject = [], useFactory, global = true, deadline } = options
+    const { imports = [], inject = [], useFactory, ...settings } = options
     return {
       module: ThreadpostModule,
-      global,
+      global: settings.global ?? true,
       imports,
       providers: [
         {
           provide: MAILER,
           inject,
-          useFactory: async (...given) => createMailer(await useFactory(...given)),
-        } satisfies FactoryProvider<Mailer>,
-        {
-          provide: CLOSER,
-          inject: [MAILER],
-          useFactory: (mailer: Mailer): OnApplicationShutdown => ({
-            onApplicationShutdown: () => mailer.close(deadline === undefined ? {} : { deadline }),
-          }),
+          useFactory: async (...given: unknown[]) => createMailer(await useFactory(...given)),
         },
+        { provide: SETTINGS, useValue: settings },
       ],
       exports: [MAILER],
     }
   }
 }
 
-// What `@Module({})` does, without the syntax of decorators.
+// What `@Module({})`, `@InjectMailer()`, and `@Inject()` do, without the syntax of decorators.
 Module({})(ThreadpostModule)
+InjectMailer()(ThreadpostModule, undefined, 0)
+Inject(SETTINGS)(ThreadpostModule, undefined, 1)

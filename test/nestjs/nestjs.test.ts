@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { type DynamicModule, Injectable, Module } from '@nestjs/common'
+import { type DynamicModule, type INestApplicationContext, Injectable, Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import type { Mailer } from 'threadpost'
 import { InjectMailer, MAILER, ThreadpostModule } from 'threadpost/nestjs'
@@ -9,7 +9,9 @@ import { testInbox } from '../support/mailer.js'
 
 /** The class that `@Module({ imports, providers })` decorates. */
 function moduleOf(imports: DynamicModule[], providers: (new (...given: never[]) => unknown)[] = []) {
-  class AppModule {}
+  class AppModule {
+    readonly name = 'app'
+  }
   Module({ imports, providers })(AppModule)
   return AppModule
 }
@@ -21,13 +23,20 @@ Injectable()(Greeter)
 // `constructor(@InjectMailer() readonly mailer: Mailer)`
 InjectMailer()(Greeter, undefined, 0)
 
+/** Starts an application. Errors are thrown, and not logged before the process exits. */
+function start(...given: Parameters<typeof moduleOf>): Promise<INestApplicationContext> {
+  // NestJS declares its options as a class, and takes literals.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
+  return NestFactory.createApplicationContext(moduleOf(...given), { logger: false, abortOnError: false })
+}
+
 const options = { from: 'Acme <hello@acme.example>', threads: 0 }
 
 it('an application injects the mailer everywhere, and closes it when it shuts down', async () => {
   const inbox = await testInbox()
   const root = ThreadpostModule.forRoot({ ...options, transport: inbox.url })
   const inner = { module: moduleOf([], [Greeter]), exports: [Greeter] }
-  const app = await NestFactory.createApplicationContext(moduleOf([root, inner]), { logger: false })
+  const app = await start([root, inner])
   const { mailer } = app.get(Greeter, { strict: false })
   expect(mailer).toBe(app.get(MAILER))
   await mailer.send(MAIL)
@@ -51,20 +60,17 @@ it('a factory gets providers of the modules that it imports, and its mailer may 
     global: false,
     deadline: 1_000,
   })
-  const app = await NestFactory.createApplicationContext(moduleOf([root], [Greeter]), { logger: false })
+  const app = await start([root], [Greeter])
   expect((await app.get(Greeter).mailer.sendAndWait(MAIL)).status).toBe('sent')
   await app.close()
 
   const stranger = { module: moduleOf([], [Greeter]), providers: [Greeter] }
-  const start = NestFactory.createApplicationContext(moduleOf([root, stranger]), {
-    logger: false,
-    abortOnError: false,
-  })
-  await expect(start).rejects.toThrow(/can't resolve dependencies of the Greeter/)
+  const started = start([root, stranger])
+  await expect(started).rejects.toThrow(/can't resolve dependencies of the Greeter/)
 })
 
 it('an application does not start with options that createMailer() refuses', async () => {
   const root = ThreadpostModule.forRoot({ transport: 'nonsense:' })
-  const start = NestFactory.createApplicationContext(moduleOf([root]), { logger: false, abortOnError: false })
-  await expect(start).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+  const started = start([root])
+  await expect(started).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
 })
