@@ -9,7 +9,7 @@ import type { StoredRow } from '../storedRow.js'
 import { orUnavailable } from './connections.js'
 import type { JobScheduler } from './jobScheduler.js'
 import type { Withdrawn } from './redisConsumer.js'
-import type { ChangeResult, FoundMessage, RedisStore } from './store.js'
+import type { FoundMessage, RedisStore } from './store.js'
 
 interface MutationsOptions {
   changed: ChangeListener
@@ -44,13 +44,16 @@ export class Mutations {
       const state = unpackState(row, job)
       let withdrawn: Withdrawn | undefined
       let written = false
+      let wake: string | undefined
       let reported: Reported | undefined
       try {
         const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
         const { maxAge } = this.#options
         reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
         if (reported?.changes.length === 0) return show(row, paused)
-        written = (await orUnavailable(() => this.#update(id, row, state))) === 'written'
+        const [result, name] = await orUnavailable(() => this.#update(id, row, state))
+        written = result === 'written'
+        wake = name
       } finally {
         withdrawn?.finish(written)
       }
@@ -58,8 +61,8 @@ export class Mutations {
       this.#options.changed({ job, state, reported })
       if (reported !== undefined && !isSettled(state.status))
         return show({ ...row, ...packState(state) }, paused)
-      if (state.status === 'queued') this.#scheduler.reschedule(job, state.dueAt)
-      else this.#scheduler.remove(id)
+      if (state.status === 'queued') this.#scheduler.reschedule(job, state.dueAt, wake)
+      else this.#scheduler.remove(wake ?? id)
       return show({ ...row, ...packState(state) }, paused)
     }
   }
@@ -68,12 +71,13 @@ export class Mutations {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
-    if ((await this.#update(id, row, state)) === 'stale') return
+    const [result, wake] = await this.#update(id, row, state)
+    if (result === 'stale') return
     this.#options.changed({ job, state })
-    this.#scheduler.remove(id)
+    this.#scheduler.remove(wake ?? id)
   }
 
-  #update(id: string, row: StoredRow, state: MessageState): Promise<ChangeResult> {
+  #update(id: string, row: StoredRow, state: MessageState): ReturnType<RedisStore['update']> {
     return this.#store.update({
       id,
       rev: row.rev,
