@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { isSettled } from '../../../src/message/messageState.js'
+import { cancelManually } from '../../../src/queue/actions.js'
 import { randomFrom } from '../random.js'
 import { Deliveries } from './deliveries.js'
 import { type Fixture, type OpenQueue, useFixture } from './fixture.js'
@@ -97,7 +98,8 @@ export function testGroupsOfFleet(openSame: OpenQueue): void {
         ids.push(await put(sender.queue, { group, priority, ...notBefore }))
         if (n === 40) await first.queue.start(deliveries[0]!)
         if (n === 60) await second.queue.start(deliveries[1]!)
-        if (random() < 0.1) await sender.queue.cancel(ids[Math.floor(random() * ids.length)]!).catch(() => {})
+        if (random() < 0.1)
+          await sender.queue.act(ids[Math.floor(random() * ids.length)]!, cancelManually).catch(() => {})
         if (n === 100) await first.queue.drain(10_000)
       }
       for (const id of ids)
