@@ -2,9 +2,9 @@ import { resolveLogger } from '../../src/logging/logger.js'
 import { PostgresQueue } from '../../src/queue/postgres/driver.js'
 import { Validator } from '../../src/validation.js'
 import { usePostgres } from '../support/postgres.js'
+import { queueSuite } from '../support/queueSuite.js'
 import type { SuiteOptions } from '../support/queueSuite/fixture.js'
 import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
-import { queueSuite } from '../support/queueSuite.js'
 import { describeWith } from '../support/tools.js'
 
 const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)

@@ -1,8 +1,8 @@
 import { resolveLogger } from '../../src/logging/logger.js'
 import { RedisQueue } from '../../src/queue/redis/driver.js'
 import { Validator } from '../../src/validation.js'
-import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
 import { queueSuite } from '../support/queueSuite.js'
+import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 
