@@ -6,16 +6,20 @@ import { onTestFinished } from 'vitest'
 const TXT = 16
 const NXDOMAIN = 3
 
-/** A DNS server on loopback that knows some TXT records, each of them as its strings. */
+/**
+ * A DNS server on loopback that knows some TXT records, each of them as its strings.
+ * @param host for programs that can't be given another port than 53, which needs root: an address of their own
+ */
 export async function txtServer(
   records: Record<string, string[][]>,
+  host?: string,
 ): Promise<{ address: string; lookup: (name: string) => Promise<string[][]> }> {
   const socket = createSocket('udp4')
   socket.on('message', (query, { port, address }) => socket.send(answer(query, records), port, address))
-  socket.bind(0, '127.0.0.1')
+  socket.bind(host === undefined ? 0 : 53, host ?? '127.0.0.1')
   await once(socket, 'listening')
   onTestFinished(() => void socket.close())
-  const address = `127.0.0.1:${socket.address().port}`
+  const address = `${host ?? '127.0.0.1'}:${socket.address().port}`
   const resolver = new dns.Resolver({ tries: 1 })
   resolver.setServers([address])
   return { address, lookup: (name) => resolver.resolveTxt(name) }
