@@ -26,7 +26,7 @@ export async function startExim(
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
   const nameserver = `127.${randomInt(1, 255)}.${randomInt(255)}.${randomInt(1, 255)}`
-  await txtServer(records, nameserver)
+  await txtServer(records, { host: nameserver })
   const [conf, spool, passwd, group, resolv] = ['conf', 'spool', 'passwd', 'group', 'resolv.conf'].map(
     (name) => path.join(folder, name),
   ) as [string, string, string, string, string]
