@@ -7,7 +7,6 @@ import {
   ThreadpostError,
 } from '../index.js'
 import type { Mailer } from '../mailer.js'
-import { notFound } from '../queue/actions.js'
 import type { BuildRequest, Delivery, PreparedMessage } from './delivery.js'
 import { unsupported } from './fields.js'
 import type { LazyMailer } from './lazyMailer.js'
@@ -198,7 +197,7 @@ async function currentInfo(
   envelopeFrom: string | undefined,
 ): Promise<SentMessageInfo> {
   const message = await mailer.find(id)
-  if (message === undefined) throw notFound(id)
+  if (message === undefined) throw new ThreadpostError('NOT_FOUND', `There is no message ${id}`)
   return infoOf(message, envelopeFrom)
 }
 

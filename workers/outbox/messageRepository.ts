@@ -104,12 +104,12 @@ export class MessageRepository {
   }
 
   /** @param id as a caller gave it: SQLite takes no objects */
-  find(id: string): StoredRow | null {
+  find(id: unknown): StoredRow | null {
     const row = this.#find.get(String(id))
     return row === undefined ? null : toStored(row)
   }
 
-  load(id: string): LoadedRow | null {
+  load(id: unknown): LoadedRow | null {
     const row = this.#load.get(String(id))
     if (row === undefined) return null
     const { head, body, attachments } = row
