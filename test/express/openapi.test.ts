@@ -199,6 +199,10 @@ test('every response matches the OpenAPI document', async () => {
   await ask('removeSuppression', {}, {}, '?address=eve@example.com&stream=news')
   await ask('removeSuppression', {}, {}, '?address=eve@example.com')
   await ask('removeSuppression')
+  await mailer.schedule('daily', { cron: '0 0 * * *', mail: MAIL })
+  await ask('listSchedules')
+  await ask('removeSchedule', {}, { name: 'daily' })
+  await ask('removeSchedule', {}, { name: 'daily' })
   await ask('listTemplates')
   await ask('renderTemplate', json({ data: { name: 'Ada', url: 'https://x.example', company: 'X' } }), {
     name: 'welcome',
