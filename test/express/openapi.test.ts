@@ -220,7 +220,7 @@ test('every response matches the OpenAPI document', async () => {
   await ask('logout')
   for (const { operationId, 'x-scope': scope } of operations)
     if (scope !== undefined)
-      await ask(operationId, { headers: { authorization: 'Bearer token-without-scopes' } })
+      await ask(operationId, { headers: { authorization: 'Bearer token-without-scopes' } }, { name: 'x' })
   await ask('sendMessage', json({ ...MAIL, text: 'x'.repeat(6_000) }))
   await ask('sendMessage', { headers: { 'content-type': 'text/plain' }, body: 'x' })
   await ask('sendMessage', json({ ...MAIL, idempotencyKey: 'a', delay: 60_000 }))
