@@ -16,6 +16,7 @@ import {
   isThrottling,
   RateAllowance,
 } from './budgets.js'
+import type { Quotas, TransportQuota } from './transportQuota.js'
 
 /** The settings of a transport that the dispatcher needs. */
 export interface TransportStateOptions {
@@ -52,6 +53,8 @@ export class TransportState {
   /** Maximum number of connections, if it was changed. */
   concurrency: number | undefined
   readonly breaker: Breaker
+  /** Its quota and warm-up, if it has any. */
+  quota: TransportQuota | undefined
   /** Whether the settings should be resolved again before the next delivery; undefined for a transport that was not resolved. */
   stale: boolean | undefined
   /** Messages that wait for this transport or are being sent over it. */
@@ -59,6 +62,7 @@ export class TransportState {
   #idle: (() => void)[] = []
   readonly #listener: TransportListener
   readonly #allowances: Allowances
+  readonly #quotas: Quotas | undefined
   #budget: BudgetOptions
   #allowance: Allowance | undefined
   /** Messages in progress to each domain, if that number is limited. */
@@ -72,6 +76,7 @@ export class TransportState {
     listener: TransportListener,
     allowances: Allowances,
     clock: Clock,
+    quotas?: Quotas,
   ) {
     this.name = name
     this.failover = failover
@@ -79,9 +84,11 @@ export class TransportState {
     this.breaker = new Breaker(name, breaker, listener, clock)
     this.#listener = listener
     this.#allowances = allowances
+    this.#quotas = quotas
     this.#clock = clock
     this.#budget = budget
     this.#allowance = this.#newAllowance()
+    this.quota = this.#newQuota()
   }
 
   /** Counts a message that waits for this transport, or is sent over it. Each call needs a `leave()`. */
@@ -127,6 +134,7 @@ export class TransportState {
     this.#dropRecovered()
     const status = { ...this.breaker.status }
     if (this.#allowance !== undefined) status.rate = this.#allowance.rate
+    if (this.quota !== undefined) status.quota = this.quota.status
     if (this.paused) status.paused = true
     if (this.concurrency !== undefined) status.concurrency = this.concurrency
     return status
@@ -136,9 +144,12 @@ export class TransportState {
   reload({ budget, failover, spread }: TransportStateOptions): void {
     this.failover = failover
     this.spread = spread
-    const { rate } = this.#budget
+    const { rate, quota, warmUp } = this.#budget
     this.#budget = budget
     if (budget.rate !== rate) this.#allowance = this.#newAllowance()
+    // What was counted stays counted: it is in the queue.
+    if (JSON.stringify([budget.quota, budget.warmUp]) !== JSON.stringify([quota, warmUp]))
+      this.quota = this.#newQuota()
   }
 
   /**
@@ -197,6 +208,11 @@ export class TransportState {
   #newAllowance(): Allowance | undefined {
     const { rate } = this.#budget
     return rate === undefined ? undefined : this.#allowances(this.name, rate)
+  }
+
+  #newQuota(): TransportQuota | undefined {
+    const { quota, warmUp } = this.#budget
+    return quota === undefined && warmUp === undefined ? undefined : this.#quotas?.(this.name, this.#budget)
   }
 
   #uncount(domain: string): void {

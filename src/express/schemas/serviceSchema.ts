@@ -91,6 +91,8 @@ const Histogram = named(
   }),
 )
 
+const QuotaUse = z.object({ limit: Count, used: Count })
+
 const TransportStatus = named(
   'TransportStatus',
   z.object({
@@ -105,6 +107,9 @@ const TransportStatus = named(
       }),
     ),
     rate: maybe(z.number()).describe('Messages per second, if limited.'),
+    quota: maybe(
+      z.object({ hour: maybe(QuotaUse), day: maybe(QuotaUse), warmUpDay: maybe(z.number().int()) }),
+    ).describe('How much of its quota and warm-up is used.'),
     paused: maybe(z.literal(true)).describe('Present while the transport is paused.'),
     concurrency: maybe(z.number().int()).describe('Maximum number of connections, if it was changed.'),
   } satisfies Record<keyof TransportStatusType, z.ZodType>),
