@@ -214,12 +214,8 @@ export class TransportQuota {
 
   async #giveBack(places: readonly Place[]): Promise<undefined[]> {
     const windows = new Map<string, { window: Window; count: number }>()
-    for (const place of places)
-      for (const window of place) {
-        const known = windows.get(window.key)
-        if (known === undefined) windows.set(window.key, { window, count: 1 })
-        else known.count++
-      }
+    for (const window of places.flat())
+      windows.set(window.key, { window, count: 1 + (windows.get(window.key)?.count ?? 0) })
     await this.#records.write(
       [...windows.values()].map(({ window: { key, start, length }, count }) => ({
         key,
@@ -300,6 +296,4 @@ export function quotasIn(records: SharedRecords, clock: Clock): Quotas {
 }
 
 /** The range of one record. */
-function only(key: string): RecordRange {
-  return { from: key, to: `${key}\0`, limit: 1 }
-}
+const only = (key: string): RecordRange => ({ from: key, to: `${key}\0`, limit: 1 })
