@@ -14,7 +14,7 @@ import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions } from '../transports/breaker.js'
 import { type Allowances, RateAllowance } from '../transports/budgets.js'
-import { quotasIn, type TransportQuota } from '../transports/transportQuota.js'
+import { quotasIn } from '../transports/transportQuota.js'
 import { TransportRegistry } from '../transports/transportRegistry.js'
 import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
@@ -26,7 +26,7 @@ import type {
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterLoss } from './crashRecovery.js'
 import { LoadStep } from './loadStep.js'
-import { held, OutcomeHandler, type OutcomeHandlerOptions, wasPassedOn } from './outcomeHandler.js'
+import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
@@ -164,16 +164,16 @@ export class Dispatcher implements Consumer {
   #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
-    const deliver = (): Promise<Settlement> => this.#deliverInTurn(transport, message)
-    return transport?.quota === undefined ? deliver() : this.#deliverWithin(transport.quota, message, deliver)
+    return transport?.restricted === true
+      ? this.#deliverWithin(transport, message)
+      : this.#deliverInTurn(transport, message)
   }
 
-  async #deliverWithin(
-    quota: TransportQuota,
-    message: QueuedMessage,
-    deliver: () => Promise<Settlement>,
-  ): Promise<Settlement> {
-    const result = await quota.within(message.job, deliver, wasPassedOn)
+  async #deliverWithin(transport: TransportState, message: QueuedMessage): Promise<Settlement> {
+    const { job, state } = message
+    const result = await transport.within(job, domainsOf(state), () =>
+      this.#deliverInTurn(transport, message),
+    )
     return typeof result === 'number' ? held(message, 'budget', result) : result
   }
 

@@ -144,13 +144,6 @@ export class OutcomeHandler {
   }
 }
 
-/** Whether a message was sent to some of its recipients in an attempt, or may have been. */
-export function wasPassedOn({ attempt }: Settlement): boolean {
-  if (attempt === undefined) return false
-  const { result, recipients } = attempt.outcome
-  return result === 'sent' || result === 'uncertain' || recipients.some((each) => each.result === 'accepted')
-}
-
 /** The settlement of a message that was not tried. @param until when it is due again, in ms since the epoch */
 export function held(
   { state: { recipients } }: QueuedMessage,

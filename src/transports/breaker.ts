@@ -31,6 +31,8 @@ export interface TransportStatus {
   rate?: number
   /** How much of its quota and warm-up is used, as this process learned when it last sent. */
   quota?: QuotaStatus
+  /** Messages per second of the recipients' domains that asked for less, at the moment. */
+  slowedDomains?: Record<string, number>
   /** Present while the transport is paused: its messages are held. */
   paused?: true
   /** Maximum number of connections at a time, if it was changed. */

@@ -123,7 +123,7 @@ export class TransportQueue {
    * them. Without a limit there is a place for each message.
    */
   vacancies(): number {
-    const room = this.transport?.quota?.room ?? Infinity
+    const room = this.transport?.room ?? Infinity
     if (!this.#mayHoldMore || room <= 0) return 0
     if (!this.limited) return Math.min(WAKE_BATCH, room)
     const expected = this.#waiting.length + this.#arriving

@@ -113,9 +113,7 @@ export class TransportRouter {
       const state = this.#transports.get(name)
       return state === undefined || state.spread !== undefined ? [] : [{ state, weight }]
     })
-    const working = all.filter(
-      ({ state }) => !state.breaker.holds && !state.paused && state.quota?.room !== 0,
-    )
+    const working = all.filter(({ state }) => !state.breaker.holds && !state.paused && !state.usedUp)
     const from = working.length > 0 ? working : all
     let left = Math.random() * from.reduce((sum, { weight }) => sum + weight, 0)
     return from.find(({ weight }) => (left -= weight) < 0)?.state ?? from.at(-1)?.state

@@ -110,6 +110,9 @@ const TransportStatus = named(
     quota: maybe(
       z.object({ hour: maybe(QuotaUse), day: maybe(QuotaUse), warmUpDay: maybe(z.number().int()) }),
     ).describe('How much of its quota and warm-up is used.'),
+    slowedDomains: maybe(z.record(z.string(), z.number())).describe(
+      'Messages per second of the domains that asked for less.',
+    ),
     paused: maybe(z.literal(true)).describe('Present while the transport is paused.'),
     concurrency: maybe(z.number().int()).describe('Maximum number of connections, if it was changed.'),
   } satisfies Record<keyof TransportStatusType, z.ZodType>),
