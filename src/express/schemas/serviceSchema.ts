@@ -10,6 +10,7 @@ import {
   type TemplateSummary,
   type TransportStatus as TransportStatusType,
 } from '../../index.js'
+import { SCOPES } from '../../web/middleware.js'
 import type { Problem as ProblemType } from '../../web/problem.js'
 import { Mail, Receipt } from './mailSchema.js'
 import { DeliveryStates, named, OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
@@ -91,6 +92,8 @@ const Histogram = named(
   }),
 )
 
+const QuotaUse = z.object({ limit: Count, used: Count })
+
 const TransportStatus = named(
   'TransportStatus',
   z.object({
@@ -105,6 +108,12 @@ const TransportStatus = named(
       }),
     ),
     rate: maybe(z.number()).describe('Messages per second, if limited.'),
+    quota: maybe(
+      z.object({ hour: maybe(QuotaUse), day: maybe(QuotaUse), warmUpDay: maybe(z.number().int()) }),
+    ).describe('How much of its quota and warm-up is used.'),
+    slowedDomains: maybe(z.record(z.string(), z.number())).describe(
+      'Messages per second of the domains that asked for less.',
+    ),
     paused: maybe(z.literal(true)).describe('Present while the transport is paused.'),
     concurrency: maybe(z.number().int()).describe('Maximum number of connections, if it was changed.'),
   } satisfies Record<keyof TransportStatusType, z.ZodType>),
@@ -199,7 +208,7 @@ export const Schedules = named(
 
 export const LoginRequest = named('LoginRequest', z.strictObject({ token: z.string().max(4096) }))
 
-const Scopes = z.array(z.enum(['send', 'read', 'manage']))
+const Scopes = z.array(z.enum(SCOPES))
 
 export const LoggedIn = named('LoggedIn', z.object({ scopes: Scopes }))
 
