@@ -170,9 +170,8 @@ export class Dispatcher implements Consumer {
   #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
-    return transport?.restricted === true || this.#groups !== undefined
-      ? this.#deliverWithin(transport, message)
-      : this.#deliverInTurn(transport, message)
+    const restricted = transport?.restricted === true || this.#groups !== undefined
+    return restricted ? this.#deliverWithin(transport, message) : this.#deliverInTurn(transport, message)
   }
 
   async #deliverWithin(transport: TransportState | undefined, message: QueuedMessage): Promise<Settlement> {

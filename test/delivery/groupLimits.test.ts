@@ -74,7 +74,7 @@ describeOnEveryQueue('limits.perGroup', (newQueue) => {
     const mailer = await testMailer({
       transport: `smtp://127.0.0.1:${server.port}`,
       queue: await newQueue(),
-      limits: { perGroup: { underWay: 2 } },
+      limits: { perGroup: { underWay: 2, rate: 200 } },
     })
     const mail = { to: 'ada@example.com', subject: 'Hello', text: 'Hello', group: 'tenant:42' }
     const receipts = await mailer.sendMany(Array.from({ length: 12 }, () => mail))
