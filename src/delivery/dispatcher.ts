@@ -25,8 +25,8 @@ import type {
   TransportStateOptions,
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterLoss } from './crashRecovery.js'
-import { LoadStep } from './loadStep.js'
 import { type GroupLimitOptions, GroupLimits } from './groupLimits.js'
+import { LoadStep } from './loadStep.js'
 import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
