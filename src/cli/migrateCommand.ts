@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { migrateQueue } from '../queue/migrateQueue.js'
+import { migrateQueue } from '../queue/openQueue.js'
 import { queueOption, type QueueSettings, withQueueFlags } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 
