@@ -96,7 +96,13 @@ export function testQueries({ open, put }: Fixture): void {
 
     it('show recipients of a cancelled message as cancelled, not as deferred', async () => {
       const { queue, changes } = await open()
-      await queue.start(new Deliveries(1, () => outcomeOf('deferred')))
+      const deliveries = new Deliveries(1, () => outcomeOf('deferred'))
+      const deliver = deliveries.deliver.bind(deliveries)
+      deliveries.deliver = async (message) => ({
+        ...(await deliver(message)),
+        decision: { status: 'deferred', nextAttemptAt: Date.now() + DAY },
+      })
+      await queue.start(deliveries)
       const id = await put(queue)
       await changes.until(id, 'deferred')
       const { recipients } = await queue.act(id, cancelManually)
