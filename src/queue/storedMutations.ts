@@ -1,5 +1,5 @@
 import type { Reported } from '../feedback/deliveryStates.js'
-import type { MailJob, MessageState } from '../message/messageState.js'
+import type { MessageState } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from './actions.js'
 import type { ChangeListener, Retention } from './driver.js'
@@ -47,13 +47,8 @@ export class StoredMutations {
   /**
    * Applies an action, and tries again if another change came first. A message that was withdrawn from its delivery for the
    * action is requeued unless the action is stored.
-   * @param stored called with the state once it is stored
    */
-  async apply(
-    id: string,
-    action: ManualAction,
-    stored: (job: MailJob, state: MessageState) => void = () => undefined,
-  ): Promise<Message> {
+  async apply(id: string, action: ManualAction): Promise<Message> {
     const { guard, changed, data, maxAge, write } = this.#options
     for (;;) {
       const { paused, rows } = await guard(() => this.#store.find([id]))
@@ -75,7 +70,6 @@ export class StoredMutations {
       }
       if (!written) continue
       changed({ job, state, reported })
-      stored(job, state)
       return show({ ...row, ...packState(state) }, paused)
     }
   }

@@ -34,13 +34,22 @@ CROSS JOIN LATERAL (
   SELECT * FROM ${schema}.states s WHERE s.status = wanted.status AND s.seq < $1::bigint ORDER BY s.seq DESC LIMIT $2::integer
 ) s JOIN ${schema}.messages m USING (seq) ORDER BY s.seq DESC LIMIT $2::integer`,
 
-  /** Reads the first messages in line of each priority for the oldest: those that wait longest stand there. */
+  /** Reads the first messages of a hundred groups of each priority for the oldest: those that wait longest are among them. */
   stats: (schema: string) => `
 SELECT ${PAUSED(schema)} AS paused,
   (SELECT json_object_agg(status, n) FROM (SELECT status, sum(n) AS n FROM ${schema}.counts GROUP BY status) t) AS counts,
   least((SELECT min(due_at) FROM ${schema}.states WHERE NOT ready), (
     SELECT min(d.due_at) FROM generate_series(0, 9) AS r(rank),
-      LATERAL (SELECT due_at FROM ${schema}.states WHERE ready AND rank = r.rank ORDER BY seq LIMIT 20) d
+      LATERAL (
+        WITH RECURSIVE first AS (
+          (SELECT turn, due_at FROM ${schema}.states WHERE ready AND rank = r.rank ORDER BY turn, seq LIMIT 1)
+          UNION ALL SELECT next.* FROM first, LATERAL (
+            SELECT turn, due_at FROM ${schema}.states WHERE ready AND rank = r.rank AND turn > first.turn ORDER BY turn, seq LIMIT 1
+          ) next
+        )
+        (SELECT due_at FROM first LIMIT 100)
+        UNION ALL (SELECT due_at FROM ${schema}.states WHERE ready AND rank = r.rank ORDER BY turn, seq LIMIT 20)
+      ) d
   ))::double precision AS since`,
 
   /** $1: ids as JSON. Returns those of settled messages. */
@@ -72,7 +81,7 @@ export const TRANSFERS = {
   transfer: (schema: string, wake: string) => `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::text::json) AS t(nth integer, id uuid, "messageId" text, fingerprint text, key text,
-    "keyUntil" bigint, head text, content text, files text, rank smallint, status smallint, rest text, due bigint,
+    "keyUntil" bigint, head text, content text, files text, rank smallint, turn text, status smallint, rest text, due bigint,
     "expiresAt" bigint, next bigint, settled bigint, losses smallint, ready boolean, held text)
 ), taken AS MATERIALIZED (
   SELECT i.nth FROM input i JOIN ${schema}.keys k ON k.key = i.key AND k.keep_until > ${schema}.now_ms()
@@ -91,8 +100,8 @@ WITH input AS MATERIALIZED (
   INSERT INTO ${schema}.contents (seq, content, files)
   SELECT stored.seq, content, files FROM stored JOIN input USING (id) WHERE content IS NOT NULL
 ), stated AS (
-  INSERT INTO ${schema}.states (seq, rank, status, rest, ready, due_at, expires_at, next_at, settled_at, losses, held_for)
-  SELECT stored.seq, rank, status, rest, ready, due, "expiresAt", next, settled, losses, held FROM stored JOIN input USING (id)
+  INSERT INTO ${schema}.states (seq, rank, turn, status, rest, ready, due_at, expires_at, next_at, settled_at, losses, held_for)
+  SELECT stored.seq, rank, turn, status, rest, ready, due, "expiresAt", next, settled, losses, held FROM stored JOIN input USING (id)
 ), counted AS (
   INSERT INTO ${schema}.counts (status, n)
   SELECT v.status, count(*) FROM stored JOIN input i USING (id), LATERAL (VALUES (i.status), (-1::smallint)) AS v(status) GROUP BY v.status

@@ -35,10 +35,7 @@ export class Mutations {
 
   /** Applies an operator's action, or reports. */
   apply(id: string, action: ManualAction): Promise<Message> {
-    return this.#stored.apply(id, action, (job, state) => {
-      if (state.status === 'queued') this.#scheduler.reschedule(job, state.dueAt)
-      else if (isSettled(state.status)) this.#scheduler.remove(id)
-    })
+    return this.#stored.apply(id, action)
   }
 
   async expire({ id, row }: FoundMessage): Promise<void> {
@@ -48,11 +45,21 @@ export class Mutations {
     const dropContent = dropsContent(state.status, this.#options.data)
     if ((await this.#write({ id, row, state, dropContent })) === 'stale') return
     this.#options.changed({ job, state })
-    this.#scheduler.remove(id)
   }
 
-  #write({ id, row, state, dropContent }: Mutation): Promise<ChangeResult> {
+  async #write({ id, row, state, dropContent }: Mutation): Promise<ChangeResult> {
     const needsJob = state.status === 'queued'
-    return this.#store.update({ id, rev: row.rev, state, dropContent, losses: 0, needsJob })
+    const [result, wake = id] = await this.#store.update({
+      id,
+      rev: row.rev,
+      state,
+      dropContent,
+      losses: 0,
+      needsJob,
+    })
+    if (result === 'stale') return result
+    if (needsJob) this.#scheduler.reschedule(unpackHead(row), state.dueAt, wake)
+    else if (isSettled(state.status)) this.#scheduler.remove(wake)
+    return result
   }
 }

@@ -29,15 +29,15 @@ export function redisTransfer(store: RedisStore, scheduler: JobScheduler, keepKe
     },
     remove: async (rows) => {
       const records = rows.map((row) => ({ id: unpackHead(row).id, rev: row.rev }))
-      const removed = await orUnavailable(() => store.discard(records))
-      for (const [index, { id }] of records.entries()) if (removed[index] === true) scheduler.remove(id)
-      return removed
+      const wakeUps = await orUnavailable(() => store.discard(records))
+      for (const wake of wakeUps) if (wake !== '') scheduler.remove(wake)
+      return wakeUps.map((wake) => wake !== '')
     },
   }
 }
 
 function packTransfer(whole: WholeRow, keepKey: number): ScriptRecord<'transfer'> {
-  const { id, messageId, fingerprint, key, keyUntil, head, attachments } = packWhole(whole, keepKey)
+  const { id, messageId, fingerprint, key, keyUntil, head, attachments, group } = packWhole(whole, keepKey)
   const job = unpackHead(whole)
   const { content, rest, dueAt, expiresAt, nextAttemptAt, settledAt, losses } = whole
   const status = statusOf(whole)
@@ -58,6 +58,7 @@ function packTransfer(whole: WholeRow, keepKey: number): ScriptRecord<'transfer'
     settled: settledAt ?? '',
     losses,
     job: status === 'queued' || nextAttemptAt !== null ? 1 : 0,
+    lane: `${job.priority}:${group}`,
     budget: waitsForTransport(unpackState(whole, job)) ? heldIndex(job.transport, job.priority) : '',
   }
 }
