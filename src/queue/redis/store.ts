@@ -7,7 +7,7 @@ import { statusesShownAs } from '../listing.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState, unpackFiles } from '../rowCodec.js'
 import type { ReadRows } from '../storedQueries.js'
-import type { LoadedRow, StoredRow } from '../storedRow.js'
+import type { LoadedRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
 import {
   type Claim,
