@@ -105,6 +105,8 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
+      records: queue.records,
+      perGroup: limits.perGroup,
     })
     const manager = new TransportManager(
       transports,
