@@ -64,6 +64,11 @@ const boundaries = [
     why: 'amqplib is an optional peer: src/intake/amqpSession.ts is its only importer.',
   },
   {
+    to: ['socks', 'socks/**'],
+    from: ['workers/transports/smtp/openSocket.ts'],
+    why: 'socks is an optional peer: workers/transports/smtp/openSocket.ts is its only importer.',
+  },
+  {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
     from: ['src/telemetry/tracing.ts'],
     why: 'OpenTelemetry is an optional peer: src/telemetry/tracing.ts is the only importer of its API.',
