@@ -89,7 +89,7 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
   /**
    * The version of IP: 4 or 6 for only that, or `'ipv4first'` or `'ipv6first'` for the one to try first. If an address doesn't
    * answer, the next one is tried after 250 ms (Happy Eyeballs, RFC 8305).
-   * @default both are tried, IPv6 first; or the one of `localAddress`
+   * @default both are tried, usually IPv6 first; or the one of `localAddress`
    */
   family?: IpFamily
   /**
