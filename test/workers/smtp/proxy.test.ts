@@ -45,7 +45,7 @@ it('mail goes through a SOCKS5 proxy, which resolves the name of the host', asyn
 
 it('TLS from the first byte goes through a SOCKS5 proxy to an IPv6 address', async () => {
   const authority = createAuthority()
-  const port = await startSmtpServer({ ...authority.issue('127.0.0.1'), secure: true, authOptional: true })
+  const port = await startSmtpServer({ ...authority.issue('mail.test'), secure: true, authOptional: true })
   // The server that speaks TLS says nothing first.
   const tunnel = net.createServer((client) => join(client, net.connect(port, '127.0.0.1')))
   const proxy = await startSocksProxy({ speaksFirst: false })
