@@ -18,6 +18,8 @@ describeBothWays('what one asks of a mailer', (way) => {
     const parts = await mailer.render('welcome', { name: 'Ada', url: 'https://a.example' })
     expect(parts.subject).toBe('Hello Ada')
     expect(parts.html).toContain('Dear Ada')
+    const misspelled = { local: 'fr' } as object
+    await expect(mailer.render('welcome', {}, misspelled)).rejects.toMatchObject({ path: 'local' })
     await expect(mailer.render('nowhere')).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })
     await expect(mailer.render('welcome', {})).rejects.toMatchObject({
       code: 'MISSING_DATA',

@@ -63,6 +63,20 @@ test('waitFor accepts an infinite timeout', async () => {
   expect((await coming).subject).toBe(RESET.subject)
 })
 
+test('a condition that does not exist is refused, because every mail would meet it', async () => {
+  const { mailer, inbox } = await mailerWithInbox()
+  await mailer.sendAndWait(RESET)
+  const misspelled = { subjekt: 'Something else' } as object
+  for (const look of [
+    () => inbox.waitFor(misspelled),
+    () => inbox.waitFor({ where: misspelled }),
+    () => inbox.search(misspelled),
+    () => expectMail(inbox, misspelled),
+    () => expectNoMail(inbox, misspelled),
+  ])
+    await expect((async () => look())()).rejects.toThrow('subjekt is not a condition')
+})
+
 test('expectMail shows how the closest message differs when none matches', async () => {
   const { mailer, inbox } = await mailerWithInbox()
   const failure = (promise: Promise<unknown>) =>
