@@ -91,7 +91,10 @@ test('an inbox with an unknown or invalid option does not start, and no router s
     [{ port: '1025' }, 'port'],
     [{ without: ['STARTTLS'] }, 'without[0]'],
   ] as const)
-    await expect(startInbox(options as InboxOptions)).rejects.toMatchObject({ code: 'INVALID_OPTIONS', path })
+    await expect(startInbox(options as unknown as InboxOptions)).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      path,
+    })
   const missing = undefined as unknown as Inbox
   expect(() => inboxRouter(missing)).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTIONS', path: 'inbox' }),
