@@ -106,6 +106,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
       records: queue.records,
+      perGroup: limits.perGroup,
     })
     const manager = new TransportManager(
       transports,
