@@ -64,6 +64,11 @@ const boundaries = [
     why: 'amqplib is an optional peer: src/intake/amqpSession.ts is its only importer.',
   },
   {
+    to: ['socks', 'socks/**'],
+    from: ['workers/transports/smtp/openSocket.ts'],
+    why: 'socks is an optional peer: workers/transports/smtp/openSocket.ts is its only importer.',
+  },
+  {
     to: ['@nestjs/*', 'reflect-metadata', 'rxjs'],
     from: ['src/nestjs/**'],
     why: 'NestJS is an optional peer: only threadpost/nestjs may load it.',
