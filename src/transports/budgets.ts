@@ -43,10 +43,15 @@ export const BUDGET_KEYS = [
 const SLOWEST = 0.001
 const FASTEST = 1_000_000
 
+/** Checks a number of messages per second. */
+export function resolveRate(check: Validator, value: unknown, path: string): number {
+  return check.number(value, path, SLOWEST, FASTEST)
+}
+
 export function resolveBudget(check: Validator, given: Record<string, unknown>, path: string): BudgetOptions {
   const budget: BudgetOptions = {}
   const { rate, connections, domainConcurrency, quota, warmUp } = given
-  if (rate !== undefined) budget.rate = check.number(rate, `${path}.rate`, SLOWEST, FASTEST)
+  if (rate !== undefined) budget.rate = resolveRate(check, rate, `${path}.rate`)
   if (connections !== undefined)
     budget.connections = check.integer(connections, `${path}.connections`, 1, 10_000)
   if (domainConcurrency !== undefined)
@@ -205,6 +210,9 @@ export class RateAllowance implements Allowance {
     this.#recoveredAt += seconds * 1_000
   }
 }
+
+/** Rate limits that hold for this process. */
+export const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
 
 /** Replies of a server that accepts no more mail at the moment, for any reason (RFC 5321 section 4.2.3). */
 const BUSY = new Set([421, 450, 451, 452, 454])
