@@ -5,6 +5,7 @@ import { type LocalMessage, localMessageOf } from '../intake/localMessage.js'
 import { DEFAULT_LIMITS } from '../intake/smtpIntakeOptions.js'
 import { isRefusal, type SmtpRefusal } from '../intake/smtpReply.js'
 import { EX, submitLocally, submitOverHttp, submitOverSmtp, type Submitted } from './sendmailRoutes.js'
+import { encryptionFlag } from './settings.js'
 import { withExamples } from './terminal.js'
 
 interface SendmailSettings {
@@ -18,6 +19,7 @@ interface SendmailSettings {
   token?: string
   queue?: string
   prefix?: string
+  encryptionKeyFile?: string
   json?: boolean
 }
 
@@ -56,6 +58,7 @@ export function sendmailCommand(): Command {
       ),
     )
     .addOption(new Option('--prefix <name>', "prefix of the queue's keys in Redis").env('THREADPOST_PREFIX'))
+    .addOption(encryptionFlag())
     .option('--json', 'print the id of the message as JSON')
   // Other flags of sendmail that change nothing here: mode, body type, delivery notifications, verbosity.
   for (const flags of [
@@ -142,9 +145,9 @@ function messageFrom(
 
 function submit(
   message: LocalMessage,
-  { url = '', queue = '', token, prefix }: SendmailSettings,
+  { url = '', queue = '', token, prefix = '', encryptionKeyFile = '' }: SendmailSettings,
 ): Promise<Submitted> {
-  if (url === '' && queue !== '') return submitLocally(message, queue, prefix)
+  if (url === '' && queue !== '') return submitLocally(message, { queue, prefix, encryptionKeyFile })
   const target = url === '' ? DEFAULT_URL : url
   if (/^https?:/i.test(target)) return submitOverHttp(message, target, token)
   if (/^smtps?:/i.test(target)) return submitOverSmtp(message, target)

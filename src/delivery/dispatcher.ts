@@ -1,18 +1,18 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
 import type { LoadRules } from '../message/loaded.js'
-import { openRecipients, type Settlement } from '../message/messageState.js'
+import { openDomains, openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
-import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
+import { unreadableSettlement } from '../queue/unreadable.js'
 import { IndexedBag } from '../structures/indexedBag.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions } from '../transports/breaker.js'
-import { type Allowances, RateAllowance } from '../transports/budgets.js'
+import { type Allowances, inThisProcess } from '../transports/budgets.js'
 import { TransportRegistry } from '../transports/transportRegistry.js'
 import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
@@ -113,6 +113,8 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
+    if (message.state.sealed !== undefined)
+      return Promise.resolve(unreadableSettlement(message.state, this.#clock.now()))
     return this.#filter.passes(message) ? this.#dispatch(message) : this.#deliverFiltered(message)
   }
 
@@ -179,7 +181,7 @@ export class Dispatcher implements Consumer {
       this.#admission.add(transport, {
         id: job.id,
         priority: job.priority,
-        domains: domainsOf(state),
+        domains: openDomains(state),
         forBudget,
         start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
         postpone: (delay) => {
@@ -265,6 +267,8 @@ export class Dispatcher implements Consumer {
         ? outcomeAfterRestore()
         : outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, crashes)
     if (outcome === undefined) return undefined
+    if (message.state.sealed !== undefined)
+      return { decision: { status: 'held', reason: 'uncertain' }, recipients: [] }
     return this.#outcomes.settle(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
   }
 
@@ -291,10 +295,4 @@ export class Dispatcher implements Consumer {
     this.#inFlight.remove(order)
     return safe?.translate(outcome, openRecipients(load.message.state)) ?? outcome
   }
-}
-
-const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
-
-function domainsOf(state: QueuedMessage['state']): string[] {
-  return [...new Set(openRecipients(state).map(domainKey))]
 }

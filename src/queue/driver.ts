@@ -10,6 +10,7 @@ import type { Outcome } from '../protocol/outcome.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
+import type { QueueEncryption } from './encryption/queueEncryption.js'
 import type { SharedRecords } from './records.js'
 
 /** A message as the queue holds it. The driver owns the state; everything else only reads it. */
@@ -103,6 +104,8 @@ export interface DriverOptions {
   onChange: ChangeListener
   /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
   admit?: Admit
+  /** Encrypts what is stored. @default everything is stored clear */
+  encryption?: QueueEncryption
 }
 
 export interface RetentionOptions {

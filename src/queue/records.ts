@@ -59,6 +59,9 @@ export function applyChange(value: RecordValue, { add = {}, raise = {}, document
   if (document !== undefined) value.document = document
 }
 
+/** A key that names an address: `s:`, the encoded address, and the rest. Groups: all up to the rest, `s:`, and the address. */
+export const ADDRESS_KEY = /^((s:)([^:]+):)/
+
 /** Returns the range of all keys that begin with a prefix. */
 export function rangeOf(prefix: string): RecordRange {
   return { from: prefix, to: `${prefix}\x7f` }

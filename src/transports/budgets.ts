@@ -212,3 +212,6 @@ export function isThrottling({ result, reply }: Outcome): boolean {
   if (!BUSY.has(code) || ABOUT_MESSAGE.test(enhanced) || GREYLISTING.test(text)) return false
   return (code !== 454 && POLICY.test(enhanced)) || ASKS_FOR_FEWER.test(text)
 }
+
+/** The rate limits of one process. */
+export const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)

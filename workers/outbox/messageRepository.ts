@@ -8,6 +8,7 @@ import {
 } from '../../src/queue/sqlite/outboxProtocol.js'
 import {
   type AttachmentBytes,
+  type KeyForm,
   type LoadedRow,
   type NewRow,
   STATUS_NUMBERS,
@@ -201,11 +202,14 @@ export class Inserter {
   }
 
   insert(row: NewRow, now: number): InsertResult {
-    const { id, key, fingerprint } = row
-    const earlier = this.#byId.get(id) ?? (key === null ? undefined : this.#byKey.get(key, now))
+    const { id } = row
+    const forms = [row, ...(row.otherForms ?? [])]
+    const earlier = this.#byId.get(id) ?? this.#withKeyOf(forms, now)
     if (earlier !== undefined) {
       const differ =
-        earlier.fingerprint !== null && fingerprint !== null && earlier.fingerprint !== fingerprint
+        earlier.fingerprint !== null &&
+        row.fingerprint !== null &&
+        forms.every(({ fingerprint }) => earlier.fingerprint !== fingerprint)
       if (differ) return { result: 'conflict' }
       return { result: 'duplicate', id: earlier.id, messageId: earlier.messageId }
     }
@@ -214,6 +218,14 @@ export class Inserter {
     if (problem !== undefined) return { result: 'unavailable', problem }
     this.#store(row, now)
     return null
+  }
+
+  #withKeyOf(forms: readonly KeyForm[], now: number): EarlierMessage | undefined {
+    for (const { key } of forms) {
+      const earlier = key === null ? undefined : this.#byKey.get(key, now)
+      if (earlier !== undefined) return earlier
+    }
+    return undefined
   }
 
   #store(row: NewRow, now: number): void {

@@ -56,10 +56,7 @@ const FOLLOWER_HEARTBEAT = 2_000
 export class PostgresQueue implements QueueDriver {
   readonly durable = true
   readonly search = 'scan'
-  readonly records: SharedRecords = {
-    write: (changes) => orPostgresUnavailable(() => this.#store.writeRecords(changes)),
-    read: (ranges) => orPostgresUnavailable(() => this.#store.readRecords(ranges)),
-  }
+  readonly records: SharedRecords
   readonly #options: PostgresQueueOptions
   readonly #connections: PostgresConnections
   readonly #store: PostgresStore
@@ -78,8 +75,21 @@ export class PostgresQueue implements QueueDriver {
     this.#connections = connections
     const { schema, limit, retain, onChange, listen } = options
     const owner = String(randomInt(2 ** 47))
-    this.#store = new PostgresStore(connections, { schema, owner, limit, count: retain.count })
-    this.#acceptor = new PostgresAcceptor(this.#store, { keepKey: retain.keys, changed: onChange })
+    const { rows: cipher, records: sealed } = options.encryption ?? {}
+    this.#store = new PostgresStore(connections, {
+      schema,
+      owner,
+      limit,
+      count: retain.count,
+      keepKey: retain.keys,
+      cipher,
+    })
+    const records: SharedRecords = {
+      write: (changes) => orPostgresUnavailable(() => this.#store.writeRecords(changes)),
+      read: (ranges) => orPostgresUnavailable(() => this.#store.readRecords(ranges)),
+    }
+    this.records = sealed?.(records) ?? records
+    this.#acceptor = new PostgresAcceptor(this.#store, { changed: onChange })
     this.#queries = new StoredQueries(this.#store, orPostgresUnavailable)
     this.#mutations = new PostgresMutations(this.#store, {
       changed: onChange,
@@ -134,7 +144,6 @@ export class PostgresQueue implements QueueDriver {
       store: this.#store,
       changed: onChange,
       data: retain.data,
-      keepKey: retain.keys,
       admit,
       logger,
       listen,

@@ -53,10 +53,7 @@ const CLOSE_GRACE = 1_000
 export class RedisQueue implements QueueDriver {
   readonly durable = true
   readonly search = 'scan'
-  readonly records: SharedRecords = {
-    write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
-    read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
-  }
+  readonly records: SharedRecords
   readonly #options: RedisQueueOptions
   readonly #connections: Connections
   readonly #store: RedisStore
@@ -84,7 +81,13 @@ export class RedisQueue implements QueueDriver {
       limit,
       keepKey: retain.keys,
       count: retain.count,
+      cipher: options.encryption?.rows,
     })
+    const records: SharedRecords = {
+      write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
+      read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
+    }
+    this.records = options.encryption?.records(records) ?? records
     this.#bullQueue = new BullQueue(connections, bullPrefix, (error) =>
       logger.debug({ problem: error.message }, 'BullMQ'),
     )

@@ -49,7 +49,7 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
 const SCRIPTS = {
   enqueue: {
     row: [],
-    record: ['id', 'mid', 'print', 'key', 'ttl', 'head', 'content', 'files', 'due', 'exp', 'next'],
+    record: ['id', 'mid', 'print', 'key', 'others', 'ttl', 'head', 'content', 'files', 'due', 'exp', 'next'],
   },
   revoke: { row: [], record: [] },
   claim: { row: CLAIM_ROW_FIELDS, record: ['id', 'op'] },

@@ -3,9 +3,10 @@ import { type MailJob, type MessageState, STATUSES, type Status } from '../../me
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { EnqueueResult } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { statusesShownAs } from '../listing.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
-import { packState, unpackFiles } from '../rowCodec.js'
+import { packState, sealerFor, unpackFiles } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
 import {
@@ -70,6 +71,8 @@ interface RedisStoreOptions {
   keepKey: number
   /** Settled messages that are kept at most. */
   count: number
+  /** Of an encrypted queue. */
+  cipher: RowCipher | undefined
 }
 
 /** Messages in one command at most. */
@@ -98,7 +101,7 @@ export class RedisStore {
   /** @param operation name of the command, by which {@link revoke} removes the messages again */
   async enqueue(jobs: readonly MailJob[], operation: string): Promise<EnqueueResult[]> {
     const own = [this.#options.limit, operation]
-    const records = jobs.map((job) => packMessage(job, this.#options.keepKey))
+    const records = jobs.map((job) => packMessage(job, this.#options.keepKey, this.#options.cipher))
     const replies = (await this.#run(this.#quick, 'enqueue', own, records)) as [string, string?, string?][]
     return replies.map(([reply, id = '', messageId = '']): EnqueueResult => {
       if (reply === 'accepted') return { result: 'queued' }
@@ -138,7 +141,7 @@ export class RedisStore {
    */
   async wakeHeld(indexes: readonly string[], most: number): Promise<FoundMessage[]> {
     const woken = await this.#run(this.#quick, 'wakeHeld', [Date.now(), most, ...indexes])
-    return (woken as [string, RowValues][]).map(toFound)
+    return (woken as [string, RowValues][]).map((found) => this.#found(found))
   }
 
   /** Stores a state that a caller waits for. */
@@ -155,14 +158,15 @@ export class RedisStore {
       [string, RowValues][],
       [string, RowValues][],
     ]
-    return { expired: expired.map(toFound), orphans: orphans.map(toFound) }
+    const read = (found: [string, RowValues]): FoundMessage => this.#found(found)
+    return { expired: expired.map(read), orphans: orphans.map(read) }
   }
 
   async find(ids: readonly string[]): Promise<{ paused: boolean; rows: (StoredRow | undefined)[] }> {
     const [paused, rows] = (await this.#run(this.#quick, 'find', ids)) as [number, (RowValues | null)[]]
     return {
       paused: paused === 1,
-      rows: rows.map((values) => (values === null ? undefined : unpackRow(values))),
+      rows: rows.map((values) => (values === null ? undefined : unpackRow(values, this.#options.cipher))),
     }
   }
 
@@ -171,7 +175,8 @@ export class RedisStore {
     const key = `${this.#options.prefix}m:${id}`
     const [head, content, files] = await this.#quick.hmget(key, 'head', 'content', 'files')
     if (typeof head !== 'string') return undefined
-    return { head, content: content === '' ? null : (content ?? null), attachments: unpackFiles(files) }
+    const row = { head, content: content === '' ? null : (content ?? null), attachments: unpackFiles(files) }
+    return this.#options.cipher?.open(row) ?? row
   }
 
   /** Newest first, below a position. While the queue is paused, queued messages are listed as held. */
@@ -189,7 +194,7 @@ export class RedisStore {
       paused: paused === 1,
       rows: rows
         .filter(isPresent)
-        .map(unpackRow)
+        .map((values) => unpackRow(values, this.#options.cipher))
         .sort((a, b) => b.seq - a.seq)
         .slice(0, limit),
     }
@@ -241,13 +246,18 @@ export class RedisStore {
   async #claimAll(ids: readonly string[]): Promise<Claim[]> {
     const records = ids.map((id) => ({ id, op: this.nextOperation() }))
     const replies = await this.#run(this.#patient, 'claim', [this.#options.owner, Date.now()], records)
-    return (replies as [Claim['action'], RowValues | string][]).map(unpackClaim)
+    return (replies as [Claim['action'], RowValues | string][]).map((reply) =>
+      unpackClaim(reply, this.#options.cipher),
+    )
   }
 
   async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeResult[]> {
-    const { owner, count } = this.#options
+    const { owner, count, cipher } = this.#options
     const records = changes.map((change): ScriptRecord<'update'> => {
-      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(change.state)
+      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(
+        change.state,
+        sealerFor(change.id, cipher),
+      )
       return {
         id: change.id,
         rev: change.rev,
@@ -267,6 +277,10 @@ export class RedisStore {
     return (await this.#run(redis, 'update', [owner, Date.now(), count], records)) as ChangeResult[]
   }
 
+  #found([id, values]: [string, RowValues]): FoundMessage {
+    return { id, row: unpackRow(values, this.#options.cipher) }
+  }
+
   #run<N extends ScriptName>(
     redis: Redis,
     name: N,
@@ -281,8 +295,4 @@ export class RedisStore {
 /** Name of the index of messages that are held for a transport's budget, by priority. */
 export function heldIndex(transport: string, priority: number): string {
   return `${priority}:${transport}`
-}
-
-function toFound([id, values]: [string, RowValues]): FoundMessage {
-  return { id, row: unpackRow(values) }
 }
