@@ -78,6 +78,7 @@ const boundaries = [
     from: [
       'src/web/**',
       'src/express/**',
+      'src/fetch/**',
       'src/inbox/**',
       'src/dashboard/*.ts',
       'src/cli/starter/**',
@@ -183,6 +184,7 @@ const boundaries = [
     inbox: [],
     dashboard: [],
     express: ['src/message/mailFields.ts', 'src/inbox/inboxRouter.ts', 'src/dashboard/dashboardRouter.ts'],
+    fetch: ['src/express/**', 'src/inbox/inboxRouter.ts', 'src/inbox/inbox.ts'],
   }).map(([part, mounted]) => ({
     in: [`src/${part}/**`],
     to: ['src/**'],
@@ -232,7 +234,7 @@ const boundaries = [
     why: 'The intake stands outside the core: it sees the public surface, how mail is parsed, and how addresses and fields are checked.',
   },
   {
-    in: ['web', 'express', 'inbox', 'dashboard', 'server', 'intake'].map((part) => `src/${part}/**`),
+    in: ['web', 'express', 'fetch', 'inbox', 'dashboard', 'server', 'intake'].map((part) => `src/${part}/**`),
     to: ['src/mailer.ts'],
     from: [],
     types: true,

@@ -30,6 +30,7 @@ import type { TemplateData, TemplateLocale, TemplateName } from './message/templ
 import type { SendOptions } from './message/transactions.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
+import { cancelManually, markSentManually, retryManually } from './queue/actions.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
 import type { Schedule, ScheduleInput } from './schedules/schedule.js'
 import type { Suppressions } from './suppressions/suppressions.js'
@@ -114,12 +115,12 @@ export class Mailer {
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
-    return this.#open.redaction.message(await this.#parts.queue.cancel(id))
+    return this.#open.redaction.message(await this.#parts.queue.act(id, cancelManually))
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
   async retry(id: string): Promise<Message> {
-    return this.#open.redaction.message(await this.#parts.queue.retry(id))
+    return this.#open.redaction.message(await this.#parts.queue.act(id, retryManually))
   }
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
@@ -148,7 +149,7 @@ export class Mailer {
 
   /** Settles a held or deferred message that you know has arrived. */
   async markSent(id: string): Promise<Message> {
-    return this.#open.redaction.message(await this.#parts.queue.markSent(id))
+    return this.#open.redaction.message(await this.#parts.queue.act(id, markSentManually))
   }
 
   /** Renders a template with this data in a thread. @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` */

@@ -4,6 +4,7 @@ import { RedisQueue } from '../../src/queue/redis/driver.js'
 import { Validator } from '../../src/validation.js'
 import { queueSuite } from '../support/queueSuite.js'
 import { testEncryption } from '../support/queueSuite/encryption.js'
+import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 
@@ -36,6 +37,10 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
 
   queueSuite('redis', (options) => RedisQueue.open({ ...options, ...redis.place(), redis: {}, logger }))
 
+  let same: ReturnType<typeof redis.place> | undefined
+  testGroupsOfFleet((options) =>
+    RedisQueue.open({ ...options, ...(same ??= redis.place()), redis: {}, logger }),
+  )
   testEncryption(() => {
     const place = redis.place()
     return {

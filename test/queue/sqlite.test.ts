@@ -17,10 +17,8 @@ let files = 0
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-queueSuite(
-  'sqlite',
-  (options) => SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
-  { groups: true },
+queueSuite('sqlite', (options) =>
+  SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
 )
 
 testEncryption(() => {

@@ -237,7 +237,10 @@ async function fetchBundle(bundle) {
     await writeFile(path.join(folder, LIBRARIES), JSON.stringify(await libraryFolders(folder)))
     if (bundle.package === 'chromium') await writeFonts(folder, path.join(cache, bundle.package))
     await probe(bundle, folder)
-    await rename(folder, path.join(cache, bundle.package)).catch((error) => {
+    const place = path.join(cache, bundle.package)
+    // What is left of a folder that was deleted while a program used it: Chromium writes its font cache there.
+    if (!existsSync(path.join(place, LIBRARIES))) await rm(place, { recursive: true, force: true })
+    await rename(folder, place).catch((error) => {
       // Another run was quicker: its folder is as good.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })

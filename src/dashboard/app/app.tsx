@@ -9,18 +9,20 @@ import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
 import { root, siteLink } from './request.js'
 import { useSession } from './scopes.js'
+import { Suppressions } from './suppressionsPage.js'
 
-type Place = 'overview' | 'messages' | 'message' | 'templates' | 'transports' | 'audit' | 'previews'
-
-const TITLES: Record<Place, string> = {
+const TITLES = {
   overview: 'Overview',
   messages: 'Messages',
   message: 'Message',
   templates: 'Templates',
   transports: 'Transports',
+  suppressions: 'Suppressions',
   audit: 'Audit log',
   previews: 'Previews',
 }
+
+type Place = keyof typeof TITLES
 
 /** The frame of every page: the navigation and the notices. */
 function Shell({ place, children }: { place: Place; children: ComponentChildren }) {
@@ -48,6 +50,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
           {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
           {link('#/templates', 'Templates', place === 'templates')}
           {link('#/transports', 'Transports', place === 'transports')}
+          {link('#/suppressions', 'Suppressions', place === 'suppressions')}
           {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
           {inbox !== '' && link(inbox, 'Inbox', false)}
@@ -148,6 +151,12 @@ function Dashboard() {
       </Shell>
     )
   }
+  if (place === 'suppressions')
+    return (
+      <Shell place="suppressions">
+        <Suppressions query={query} />
+      </Shell>
+    )
   if (place === 'audit')
     return (
       <Shell place="audit">

@@ -1,26 +1,16 @@
 import { randomInt } from 'node:crypto'
 import { Deadline } from '../../clock.js'
 import { ThreadpostError } from '../../errors.js'
-import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
-import { isSettled, type MailJob } from '../../message/messageState.js'
+import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
-import { cancelManually, markSentManually, retryManually, withReports } from '../actions.js'
+import type { ManualAction } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
-import type {
-  Consumer,
-  DriverOptions,
-  EnqueueResult,
-  ListQuery,
-  MessagePage,
-  QueueDriver,
-  QueueStats,
-  Transaction,
-} from '../driver.js'
+import type { Consumer, DriverOptions, EnqueueResult, QueueDriver, Transaction } from '../driver.js'
 import type { SharedRecords } from '../records.js'
-import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
+import { StoredMutations } from '../storedMutations.js'
 import { StoredQueries } from '../storedQueries.js'
 import { prepareSchema } from './migrate.js'
 import { PostgresAcceptor } from './postgresAcceptor.js'
@@ -31,7 +21,6 @@ import {
 } from './postgresConnections.js'
 import { PostgresConsumer } from './postgresConsumer.js'
 import { PostgresMaintenance } from './postgresMaintenance.js'
-import { PostgresMutations } from './postgresMutations.js'
 import { PostgresStore } from './postgresStore.js'
 import { PostgresSubscriptions } from './postgresSubscriptions.js'
 import { channelsOf } from './statements.js'
@@ -57,12 +46,15 @@ export class PostgresQueue implements QueueDriver {
   readonly durable = true
   readonly search = 'scan'
   readonly records: SharedRecords
+  readonly find: QueueDriver['find']
+  readonly load: QueueDriver['load']
+  readonly list: QueueDriver['list']
+  readonly stats: QueueDriver['stats']
   readonly #options: PostgresQueueOptions
   readonly #connections: PostgresConnections
   readonly #store: PostgresStore
   readonly #acceptor: PostgresAcceptor
-  readonly #queries: StoredQueries
-  readonly #mutations: PostgresMutations
+  readonly #mutations: StoredMutations
   readonly #subscriptions: PostgresSubscriptions
   #consumer: PostgresConsumer | undefined
   #maintenance: PostgresMaintenance | undefined
@@ -90,8 +82,11 @@ export class PostgresQueue implements QueueDriver {
     }
     this.records = sealed?.(records) ?? records
     this.#acceptor = new PostgresAcceptor(this.#store, { changed: onChange })
-    this.#queries = new StoredQueries(this.#store, orPostgresUnavailable)
-    this.#mutations = new PostgresMutations(this.#store, {
+    const queries = new StoredQueries(this.#store, orPostgresUnavailable)
+    ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
+    this.#mutations = new StoredMutations(this.#store, {
+      guard: orPostgresUnavailable,
+      write: (mutation) => this.#store.update({ ...mutation, losses: 0 }),
       changed: onChange,
       data: retain.data,
       maxAge: options.maxAge,
@@ -102,7 +97,10 @@ export class PostgresQueue implements QueueDriver {
       listen,
       follow: () => this.#follow(),
       settledOf: (ids) => this.#store.settled(ids),
-      settled: (id) => void this.#announceSettled(id),
+      settled: async (id) => {
+        const message = await queries.settledElsewhere(id)
+        if (message !== undefined && this.#subscriptions.has(id)) onChange(message)
+      },
     })
   }
 
@@ -161,27 +159,9 @@ export class PostgresQueue implements QueueDriver {
     this.#consumer.start()
   }
 
-  find(id: string): Promise<Message | undefined> {
-    return this.#queries.find(id)
+  act(id: string, action: ManualAction): Promise<Message> {
+    return this.#mutations.apply(id, action)
   }
-
-  load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    return this.#queries.load(id)
-  }
-
-  list(query: ListQuery): Promise<MessagePage> {
-    return this.#queries.list(query)
-  }
-
-  stats(): Promise<QueueStats> {
-    return this.#queries.stats()
-  }
-
-  readonly cancel = (id: string): Promise<Message> => this.#mutations.apply(id, cancelManually)
-  readonly retry = (id: string): Promise<Message> => this.#mutations.apply(id, retryManually)
-  readonly markSent = (id: string): Promise<Message> => this.#mutations.apply(id, markSentManually)
-  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
-    this.#mutations.apply(id, withReports(reports))
 
   async pause(): Promise<void> {
     await orPostgresUnavailable(() => this.#store.pause())
@@ -252,19 +232,6 @@ export class PostgresQueue implements QueueDriver {
         void this.#subscriptions.check()
       },
     )
-  }
-
-  /** Announces a followed message that another process has settled. */
-  async #announceSettled(id: string): Promise<void> {
-    try {
-      const { rows } = await this.#store.find([id])
-      const [row] = rows
-      if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
-      const job = unpackHead(row)
-      this.#options.onChange({ job, state: unpackState(row, job), elsewhere: true })
-    } catch {
-      // Postgres is unavailable. The followed messages are looked at again.
-    }
   }
 }
 

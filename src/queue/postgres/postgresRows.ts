@@ -14,10 +14,22 @@ export interface PostgresRow extends StoredRow {
 
 /** A row that `claim` returns for a message. */
 export interface PostgresClaim extends PostgresRow {
+  /** The position in the line: 0 goes first. */
+  rank: number
+  /** The group that had the message's turn. */
+  turn: string
   /** Whether the message was inserted by SQL and is not checked yet. */
   submitted: boolean
   content: string | null
   files: string | null
+}
+
+export interface ClaimedMessages {
+  /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
+  alive: boolean
+  /** Time from which the next message can be claimed that can't be yet. */
+  later: number | undefined
+  messages: PostgresClaim[]
 }
 
 /** A message as the statement `enqueue` takes it. */
@@ -34,6 +46,8 @@ export interface PackedMessage {
   content: string
   files: string
   rank: number
+  /** The group that takes turns with others. */
+  turn: string
   due: number
   expiresAt: number
   notBefore: number | null
@@ -50,6 +64,7 @@ export function packMessage(job: MailJob, keepKey: number, cipher?: RowCipher): 
     content,
     attachments,
     rank,
+    group,
     notBefore,
     expiresAt,
     key,
@@ -61,18 +76,19 @@ export function packMessage(job: MailJob, keepKey: number, cipher?: RowCipher): 
     id,
     messageId,
     fingerprint,
-    key: key === null ? null : keyText(key),
+    key: key === null ? null : escaped(key),
     keyUntil: Math.ceil(keyUntil),
     ...(otherForms.length === 0
       ? {}
       : {
-          otherKeys: otherForms.flatMap((form) => (form.key === null ? [] : [keyText(form.key)])),
+          otherKeys: otherForms.flatMap((form) => (form.key === null ? [] : [escaped(form.key)])),
           otherFingerprints: otherForms.flatMap((form) => form.fingerprint ?? []),
         }),
     head,
     content,
     files: packFiles(attachments),
     rank,
+    turn: escaped(group),
     due: Math.ceil(Math.max(notBefore ?? 0, job.acceptedAt)),
     expiresAt: Math.floor(expiresAt),
     notBefore: notBefore === null ? null : Math.ceil(notBefore),
@@ -80,9 +96,9 @@ export function packMessage(job: MailJob, keepKey: number, cipher?: RowCipher): 
   }
 }
 
-/** An idempotency key as Postgres can store it: a text has no NUL and no half of a surrogate pair. */
-function keyText(key: string): string {
-  return JSON.stringify(key).slice(1, -1)
+/** A name as Postgres can store it: a text has no NUL and no half of a surrogate pair. */
+function escaped(name: string): string {
+  return JSON.stringify(name).slice(1, -1)
 }
 
 /** A new state of a message. */

@@ -1,5 +1,5 @@
 import { isId } from '../../message/ids.js'
-import type { MailJob, Status } from '../../message/messageState.js'
+import { type MailJob, MAX_PRIORITY, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
@@ -56,6 +56,8 @@ export class PostgresStore implements MessageReader {
   readonly #options: PostgresStoreOptions
   readonly #statements: Record<StatementName, Statement>
   readonly #settlements: RequestBatcher<PostgresChange, ChangeResult>
+  /** The group of each rank that had the last turn in this process. */
+  readonly #lastTurns: (string | null)[] = Array.from({ length: MAX_PRIORITY + 1 }, () => null)
   #operations = 0
 
   constructor(connections: PostgresConnections, options: PostgresStoreOptions) {
@@ -103,14 +105,14 @@ export class PostgresStore implements MessageReader {
   async claim(most: number): Promise<ClaimedMessages> {
     const rows = await this.#run<
       PostgresClaim & { alive: boolean; later: number | null; seq: number | null }
-    >('claim', [most, this.#options.owner], 'patient')
+    >('claim', [most, this.#options.owner, this.#lastTurns], 'patient')
     const [first] = rows
+    const messages = rows.filter(({ seq }) => (seq as number | null) !== null)
+    for (const { rank, turn } of messages) this.#lastTurns[rank] = turn
     return {
       alive: first?.alive === true,
       later: first?.later ?? undefined,
-      messages: rows
-        .filter(({ seq }) => (seq as number | null) !== null)
-        .map((row) => openClaim(row, this.#options.cipher)),
+      messages: messages.map((row) => openClaim(row, this.#options.cipher)),
     }
   }
 

@@ -1,24 +1,15 @@
 import { Deadline } from '../../clock.js'
-import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
-import { isSettled, type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
+import { type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
-import { cancelManually, markSentManually, retryManually, withReports } from '../actions.js'
+import type { ManualAction } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
-import type {
-  Consumer,
-  EnqueueResult,
-  ListQuery,
-  MessagePage,
-  DriverOptions,
-  QueueDriver,
-  QueueStats,
-} from '../driver.js'
+import type { Consumer, EnqueueResult, DriverOptions, QueueDriver } from '../driver.js'
 import type { SharedRecords } from '../records.js'
-import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
+import { unpackHead } from '../rowCodec.js'
 import { StoredQueries } from '../storedQueries.js'
 import { BullQueue } from './bullQueue.js'
 import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
@@ -54,13 +45,16 @@ export class RedisQueue implements QueueDriver {
   readonly durable = true
   readonly search = 'scan'
   readonly records: SharedRecords
+  readonly find: QueueDriver['find']
+  readonly load: QueueDriver['load']
+  readonly list: QueueDriver['list']
+  readonly stats: QueueDriver['stats']
   readonly #options: RedisQueueOptions
   readonly #connections: Connections
   readonly #store: RedisStore
   readonly #bullQueue: BullQueue
   readonly #scheduler: JobScheduler
   readonly #acceptor: RedisAcceptor
-  readonly #queries: StoredQueries
   readonly #mutations: Mutations
   readonly #subscriptions: RedisSubscriptions
   #consumer: RedisConsumer | undefined
@@ -97,7 +91,8 @@ export class RedisQueue implements QueueDriver {
       changed: onChange,
       addJobs: (jobs) => this.#scheduler.add(jobs),
     })
-    this.#queries = new StoredQueries(this.#store, orUnavailable)
+    const queries = new StoredQueries(this.#store, orUnavailable)
+    ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed: onChange,
       data: retain.data,
@@ -107,7 +102,10 @@ export class RedisQueue implements QueueDriver {
     this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {
       prefix,
       owner,
-      settled: (id) => void this.#announceSettled(id),
+      settled: async (id) => {
+        const message = await queries.settledElsewhere(id)
+        if (message !== undefined && this.#subscriptions.has(id)) onChange(message)
+      },
     })
   }
 
@@ -151,27 +149,9 @@ export class RedisQueue implements QueueDriver {
     await this.#consumer.start()
   }
 
-  find(id: string): Promise<Message | undefined> {
-    return this.#queries.find(id)
+  act(id: string, action: ManualAction): Promise<Message> {
+    return this.#mutations.apply(id, action)
   }
-
-  load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    return this.#queries.load(id)
-  }
-
-  list(query: ListQuery): Promise<MessagePage> {
-    return this.#queries.list(query)
-  }
-
-  stats(): Promise<QueueStats> {
-    return this.#queries.stats()
-  }
-
-  readonly cancel = (id: string): Promise<Message> => this.#mutations.apply(id, cancelManually)
-  readonly retry = (id: string): Promise<Message> => this.#mutations.apply(id, retryManually)
-  readonly markSent = (id: string): Promise<Message> => this.#mutations.apply(id, markSentManually)
-  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
-    this.#mutations.apply(id, withReports(reports))
 
   async pause(): Promise<void> {
     await orUnavailable(() => this.#connections.quick.ping())
@@ -191,7 +171,7 @@ export class RedisQueue implements QueueDriver {
     const indexes = PRIORITIES.flatMap((priority) => transports.map((name) => heldIndex(name, priority)))
     const woken = await this.#store.wakeHeld(indexes, most)
     // Each has a job for a later time, or is about to get one.
-    for (const { row } of woken) this.#scheduler.reschedule(unpackHead(row), 0)
+    for (const { row } of woken) this.#scheduler.reschedule(unpackHead(row), 0, row.wake)
     return woken.length
   }
 
@@ -213,18 +193,5 @@ export class RedisQueue implements QueueDriver {
     await this.#scheduler.close(grace)
     await grace.until(this.#store.deregister())
     this.#connections.close()
-  }
-
-  /** Announces a followed message that another process has settled. */
-  async #announceSettled(id: string): Promise<void> {
-    try {
-      const { rows } = await this.#store.find([id])
-      const [row] = rows
-      if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
-      const job = unpackHead(row)
-      this.#options.onChange({ job, state: unpackState(row, job), elsewhere: true })
-    } catch {
-      // Redis is unavailable. When it is back, all followed messages are read again.
-    }
   }
 }

@@ -1,19 +1,11 @@
 import path from 'node:path'
-import type { RecipientReport, Reported } from '../../feedback/deliveryStates.js'
+import type { Reported } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
 import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import {
-  type ManualAction,
-  cancelManually,
-  dropsContent,
-  markSentManually,
-  notFound,
-  retryManually,
-  withReports,
-} from '../actions.js'
+import { type ManualAction, dropsContent, notFound } from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -152,12 +144,6 @@ export class SqliteQueue implements QueueDriver {
     return this.#queries.list(query)
   }
 
-  readonly cancel = (id: string): Promise<Message> => this.#act(id, cancelManually)
-  readonly retry = (id: string): Promise<Message> => this.#act(id, retryManually)
-  readonly markSent = (id: string): Promise<Message> => this.#act(id, markSentManually)
-  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
-    this.#act(id, withReports(reports))
-
   async pause(): Promise<void> {
     await this.#client.request('pause', { paused: true })
   }
@@ -236,7 +222,7 @@ export class SqliteQueue implements QueueDriver {
    * Changes a message for an operator, again if it was changed meanwhile. A message removed from the prefetched ones or from
    * its delivery for the change is requeued unless the change is stored.
    */
-  async #act(id: string, action: ManualAction): Promise<Message> {
+  async act(id: string, action: ManualAction): Promise<Message> {
     for (;;) {
       const row = await this.#queries.row(id)
       if (row === null) throw notFound(id)

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { MailJob } from '../../../src/message/messageState.js'
 import type { JsonText } from '../../../src/protocol/tasks.js'
+import { cancelManually, markSentManually, retryManually } from '../../../src/queue/actions.js'
 import type { QueueDriver } from '../../../src/queue/driver.js'
 import { createEncryption, type QueueEncryption } from '../../../src/queue/encryption/queueEncryption.js'
 import { unreadableSettlement } from '../../../src/queue/unreadable.js'
@@ -147,7 +148,7 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       expect(await queue.enqueue([other])).toEqual([{ result: 'conflict' }])
       await queue.enqueue([secretJob({ notBefore: Date.now() + DAY })])
       expect((await queue.list({ recipient: SECRETS.address })).messages).toHaveLength(2)
-      await queue.cancel(one.id)
+      await queue.act(one.id, cancelManually)
       expect(await queue.find(one.id)).toMatchObject({ status: 'cancelled', subject: SECRETS.subject })
     })
 
@@ -162,7 +163,7 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
         const { queue, changes } = await opened(store, keys)
         expect(await queue.find(job.id)).toMatchObject({ to: [], unreadable: true })
         await expect(queue.load(job.id)).rejects.toMatchObject({ code: 'UNREADABLE' })
-        await expect(queue.markSent(job.id)).rejects.toMatchObject({ code: 'UNREADABLE' })
+        await expect(queue.act(job.id, markSentManually)).rejects.toMatchObject({ code: 'UNREADABLE' })
         let asked = 0
         await queue.start({
           slots: 1,
@@ -186,7 +187,7 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
         return outcomeOf('sent')
       })
       await queue.start(deliveries)
-      await queue.retry(job.id)
+      await queue.act(job.id, retryManually)
       await changes.until(job.id, 'sent')
       expect((await queue.find(job.id))?.recipients).toMatchObject([
         { address: SECRETS.address, status: 'sent' },
