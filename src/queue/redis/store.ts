@@ -146,7 +146,7 @@ export class RedisStore {
    */
   async wakeHeld(indexes: readonly string[], most: number): Promise<FoundMessage[]> {
     const woken = await this.#run(this.#quick, 'wakeHeld', [Date.now(), most, ...indexes])
-    return (woken as [string, RowValues][]).map((found) => this.#found(found))
+    return (woken as [string, RowValues][]).map(this.#found)
   }
 
   /** Stores a state that a caller waits for. */
@@ -163,8 +163,7 @@ export class RedisStore {
       [string, RowValues][],
       [string, RowValues][],
     ]
-    const read = (found: [string, RowValues]): FoundMessage => this.#found(found)
-    return { expired: expired.map(read), orphans: orphans.map(read) }
+    return { expired: expired.map(this.#found), orphans: orphans.map(this.#found) }
   }
 
   async find(ids: readonly string[]): Promise<{ paused: boolean; rows: (RedisRow | undefined)[] }> {
@@ -250,19 +249,16 @@ export class RedisStore {
 
   async #claimAll(wakes: readonly string[]): Promise<Claim[]> {
     const records = wakes.map((wake) => ({ wake, op: this.nextOperation() }))
-    const replies = await this.#run(this.#patient, 'claim', [this.#options.owner, Date.now()], records)
-    return (replies as [Claim['action'], RowValues | string][]).map((reply) =>
-      unpackClaim(reply, this.#options.cipher),
-    )
+    const { owner, cipher } = this.#options
+    const replies = await this.#run(this.#patient, 'claim', [owner, Date.now()], records)
+    return (replies as [Claim['action'], RowValues | string][]).map((reply) => unpackClaim(reply, cipher))
   }
 
   async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
     const { owner, count, cipher } = this.#options
     const records = changes.map((change): ScriptRecord<'update'> => {
-      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(
-        change.state,
-        sealerFor(change.id, cipher),
-      )
+      const packed = packState(change.state, sealerFor(change.id, cipher))
+      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packed
       return {
         id: change.id,
         rev: change.rev,
@@ -282,9 +278,10 @@ export class RedisStore {
     return (await this.#run(redis, 'update', [owner, Date.now(), count], records)) as ChangeReply[]
   }
 
-  #found([id, values]: [string, RowValues]): FoundMessage {
-    return { id, row: unpackRow(values, this.#options.cipher) }
-  }
+  readonly #found = ([id, values]: [string, RowValues]): FoundMessage => ({
+    id,
+    row: unpackRow(values, this.#options.cipher),
+  })
 
   #run<N extends ScriptName>(
     redis: Redis,
