@@ -64,6 +64,18 @@ const boundaries = [
     why: 'amqplib is an optional peer: src/intake/amqpSession.ts is its only importer.',
   },
   {
+    to: ['@nestjs/*', 'reflect-metadata', 'rxjs'],
+    from: ['src/nestjs/**'],
+    why: 'NestJS is an optional peer: only threadpost/nestjs may load it.',
+  },
+  {
+    in: ['src/nestjs/**'],
+    to: ['src/**'],
+    except: ['src/index.ts', 'src/mailer.ts'],
+    from: [],
+    why: 'The module stands outside the core: it sees the public surface.',
+  },
+  {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
     from: ['src/telemetry/tracing.ts'],
     why: 'OpenTelemetry is an optional peer: src/telemetry/tracing.ts is the only importer of its API.',
@@ -227,7 +239,8 @@ const boundaries = [
     except: [
       ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/validation.ts', 'src/logging/logger.ts'],
       ...['src/message/addresses.ts', 'src/message/mailFields.ts', 'src/protocol/addressForms.ts'],
-      ...['src/web/listen.ts', 'src/web/parseMime.ts', 'src/web/mimeStructure.ts', 'src/intake/**'],
+      ...['src/web/listen.ts', 'src/web/parseMime.ts', 'src/web/mimeStructure.ts', 'src/web/smtpPaths.ts'],
+      'src/intake/**',
     ],
     from: [],
     types: true,

@@ -12,7 +12,7 @@ export default defineConfig({
     alias: [
       { find: /^threadpost$/, replacement: built('src/index.js') },
       {
-        find: /^threadpost\/(express|fetch|testing|nodemailer|intake)$/,
+        find: /^threadpost\/(express|fetch|nestjs|testing|nodemailer|intake)$/,
         replacement: built('src/$1/index.js'),
       },
       {

@@ -58,12 +58,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       { path: 'token' },
     )
 
+  const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
+  // It refuses a short token, before anything listens.
+  const authenticator = new Authenticator(auth)
   const app = express()
   const server = createServer(app)
   const url = await listen(server, port, host)
 
-  const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
-  const authenticator = new Authenticator(auth)
   const openResponses = new Set<Response>()
   app.disable('x-powered-by')
   app.set('trust proxy', trustProxy)

@@ -21,7 +21,7 @@ interface Document {
 
 const auth = {
   tokens: [
-    { token: 'token-with-all-scopes', scopes: ['send', 'read', 'manage'] as const },
+    { token: 'token-with-all-scopes', scopes: ['send', 'read', 'manage', 'templates'] as const },
     { token: 'token-without-scopes', scopes: [] },
   ],
 }

@@ -13,12 +13,14 @@ interface Others {
   /** Names whose queries get no answer, and those with an answer that is cut off. */
   silent?: readonly string[]
   garbage?: readonly string[]
+  /** An address of its own, with port 53, for programs that ask at no other port. Needs root. */
+  host?: string
 }
 
 /** A DNS server on loopback that knows some TXT records, each of them as its strings. */
 export async function txtServer(
   records: Record<string, string[][]>,
-  { mx = {}, silent = [], garbage = [] }: Others = {},
+  { mx = {}, silent = [], garbage = [], host }: Others = {},
 ): Promise<{ address: string; lookup: (name: string) => Promise<string[][]> }> {
   const socket = createSocket('udp4')
   socket.on('message', (query, { port, address }) => {
@@ -29,10 +31,10 @@ export async function txtServer(
     if (garbage.includes(name)) reply.writeUInt16BE(3, 6)
     socket.send(reply, port, address)
   })
-  socket.bind(0, '127.0.0.1')
+  socket.bind(host === undefined ? 0 : 53, host ?? '127.0.0.1')
   await once(socket, 'listening')
   onTestFinished(() => void socket.close())
-  const address = `127.0.0.1:${socket.address().port}`
+  const address = `${host ?? '127.0.0.1'}:${socket.address().port}`
   const resolver = new dns.Resolver({ tries: 1 })
   resolver.setServers([address])
   return { address, lookup: (name) => resolver.resolveTxt(name) }
