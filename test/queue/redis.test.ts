@@ -23,7 +23,8 @@ async function dump(url: string): Promise<Buffer> {
   const client = new Redis(url)
   const parts: string[] = []
   for (const key of await client.keys('*')) {
-    const [command, ...args] = READ[await client.type(key)]!
+    // A key that has just expired has no type.
+    const [command, ...args] = READ[await client.type(key)] ?? ['GET']
     parts.push(`${key} ${JSON.stringify(await client.call(command, key, ...args))}`)
   }
   client.disconnect()
