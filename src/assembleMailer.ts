@@ -99,6 +99,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
+      records: queue.records,
     })
     const manager = new TransportManager(
       transports,

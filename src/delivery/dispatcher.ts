@@ -6,6 +6,7 @@ import type { SafeMode } from '../message/safeMode.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
+import type { SharedRecords } from '../queue/records.js'
 import { unreadableSettlement } from '../queue/unreadable.js'
 import { IndexedBag } from '../structures/indexedBag.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
@@ -13,6 +14,7 @@ import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions } from '../transports/breaker.js'
 import { type Allowances, inThisProcess } from '../transports/budgets.js'
+import { quotasIn } from '../transports/transportQuota.js'
 import { TransportRegistry } from '../transports/transportRegistry.js'
 import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
@@ -22,9 +24,9 @@ import type {
   TransportState,
   TransportStateOptions,
 } from '../transports/transportState.js'
-import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
+import { deliverUntilSettled, outcomeAfterLoss } from './crashRecovery.js'
 import { LoadStep } from './loadStep.js'
-import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
+import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
@@ -40,6 +42,8 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
+  /** The queue's records, which count the messages of transports with a quota. @default quotas are not kept */
+  records?: SharedRecords
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
   wakeHeld: QueueDriver['wakeHeld']
 }
@@ -74,6 +78,7 @@ export class Dispatcher implements Consumer {
       loadRules,
       allowances = inThisProcess,
       wakeHeld,
+      records,
       suppressions,
       ...handling
     }: DispatcherOptions,
@@ -84,7 +89,8 @@ export class Dispatcher implements Consumer {
     this.#safeMode = safeMode
     this.#loadRules = loadRules
     this.#filter = new RecipientFilter(suppressions, handling.observer)
-    this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
+    const quotas = records && quotasIn(records, this.#clock)
+    this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock, quotas)
     this.#outcomes = new OutcomeHandler({
       ...handling,
       router: this.#router,
@@ -121,8 +127,7 @@ export class Dispatcher implements Consumer {
   async #deliverFiltered(message: QueuedMessage): Promise<Settlement> {
     const filtered = await this.#filter.filter(message)
     const now = this.#clock.now()
-    if (filtered === undefined)
-      return { decision: holdUntil('budget', now), recipients: message.state.recipients }
+    if (filtered === undefined) return held(message, 'budget', now)
     if (openRecipients(filtered.state).length > 0) return this.#dispatch(filtered)
     return this.#outcomes.settle(filtered, suppressedOutcome(filtered), now)
   }
@@ -143,11 +148,8 @@ export class Dispatcher implements Consumer {
     const own = this.#router.own(transport)
     if (own !== undefined) return this.#deliverOver(own, message)
     const { reason, delay } = unavailable ?? UNKNOWN_TRANSPORT
-    return this.#outcomes.holdWithoutTransport(
-      message,
-      `No transport "${transport}" is available: ${reason}`,
-      delay,
-    )
+    const why = `No transport "${transport}" is available: ${reason}`
+    return this.#outcomes.holdWithoutTransport(message, why, delay)
   }
 
   /** @param own the message's transport; another may send it, but this one stays until it is settled */
@@ -164,6 +166,20 @@ export class Dispatcher implements Consumer {
   #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
+    return transport?.restricted === true
+      ? this.#deliverWithin(transport, message)
+      : this.#deliverInTurn(transport, message)
+  }
+
+  async #deliverWithin(transport: TransportState, message: QueuedMessage): Promise<Settlement> {
+    const { job, state } = message
+    const result = await transport.within(job, openDomains(state), () =>
+      this.#deliverInTurn(transport, message),
+    )
+    return typeof result === 'number' ? held(message, 'budget', result) : result
+  }
+
+  #deliverInTurn(transport: TransportState | undefined, message: QueuedMessage): Promise<Settlement> {
     const forBudget = transport?.limited === true
     const slot = forBudget ? undefined : this.#runner.slots.reserve()
     return slot === undefined
@@ -184,10 +200,7 @@ export class Dispatcher implements Consumer {
         domains: openDomains(state),
         forBudget,
         start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
-        postpone: (delay) => {
-          const decision = holdUntil('budget', this.#clock.now() + delay)
-          resolve({ decision, recipients: state.recipients })
-        },
+        postpone: (delay) => resolve(held(message, 'budget', this.#clock.now() + delay)),
       })
     })
   }
@@ -201,21 +214,14 @@ export class Dispatcher implements Consumer {
   ): Promise<Settlement> {
     const { job, state, journalSlot } = message
     const start = this.#clock.now()
-    if (transport?.paused === true) {
+    const paused = transport?.paused === true
+    const admission = paused ? undefined : (transport?.begin(start) ?? { result: 'pass', probe: false })
+    if (admission?.result !== 'pass') {
       // The release admits other messages: not in the middle of the round that admitted this one.
       await Promise.resolve()
       this.#release(slot, lease, undefined)
-      return this.#heldForPause(message)
-    }
-    const admission = transport?.begin(start) ?? { result: 'pass', probe: false }
-    if (admission.result === 'hold') {
-      // The release admits other messages: not in the middle of the round that admitted this one.
-      await Promise.resolve()
-      this.#release(slot, lease, undefined)
-      return {
-        decision: holdUntil('breaker', start + this.#router.delay(job.transport)),
-        recipients: state.recipients,
-      }
+      if (paused) return this.#heldForPause(message)
+      return held(message, 'breaker', start + this.#router.delay(job.transport))
     }
     const load = new LoadStep(message, this.#loadRules, this.#filter)
     const order: DeliveryOrder = {
@@ -239,8 +245,8 @@ export class Dispatcher implements Consumer {
     return load.complete(outcome, (loaded) => this.#outcomes.settle(loaded, outcome, start, order.transport))
   }
 
-  #heldForPause({ state: { recipients } }: QueuedMessage): Settlement {
-    return { decision: holdUntil('paused', this.#clock.now() + PAUSE_RECHECK), recipients }
+  #heldForPause(message: QueuedMessage): Settlement {
+    return held(message, 'paused', this.#clock.now() + PAUSE_RECHECK)
   }
 
   /** @param outcome undefined if nothing was tried */
@@ -260,16 +266,10 @@ export class Dispatcher implements Consumer {
     evidence: Evidence | 'restored' | undefined,
     crashes: number,
   ): Settlement | undefined {
-    const open = openRecipients(message.state)
-    const safe = this.#safeMode
-    const outcome =
-      evidence === 'restored'
-        ? outcomeAfterRestore()
-        : outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, crashes)
-    if (outcome === undefined) return undefined
-    if (message.state.sealed !== undefined)
+    const outcome = outcomeAfterLoss(openRecipients(message.state), evidence, crashes, this.#safeMode)
+    if (outcome !== undefined && message.state.sealed !== undefined)
       return { decision: { status: 'held', reason: 'uncertain' }, recipients: [] }
-    return this.#outcomes.settle(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
+    return outcome && this.#outcomes.settle(message, outcome, this.#clock.now())
   }
 
   cancel(id: string): boolean {

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { type HistogramSnapshot, isSettled, type MailerStats, STATUSES } from '../index.js'
+import { type HistogramSnapshot, isSettled, type MailerStats, type QuotaUse, STATUSES } from '../index.js'
 import type { Mailer } from '../mailer.js'
 
 type Labels = Record<string, string>
@@ -17,6 +17,15 @@ interface MetricSpec<T> {
 }
 
 const UNSETTLED = STATUSES.filter((status) => !isSettled(status))
+
+function quotaValues(transports: MailerStats['transports'], value: keyof QuotaUse): Values {
+  return transports.flatMap(({ transport, quota }) =>
+    (['hour', 'day'] as const).flatMap((window) => {
+      const use = quota?.[window]
+      return use === undefined ? [] : [[{ transport, window }, use[value]] as const]
+    }),
+  )
+}
 
 const GAUGES: MetricSpec<Values>[] = [
   {
@@ -69,6 +78,18 @@ const GAUGES: MetricSpec<Values>[] = [
     labels: ['transport'],
     values: ({ transports }) =>
       transports.map(({ transport, breaker }) => [{ transport }, Number(breaker === 'open')]),
+  },
+  {
+    name: 'quota_used',
+    help: "Messages that count against a transport's quota or warm-up in this hour or day.",
+    labels: ['transport', 'window'],
+    values: ({ transports }) => quotaValues(transports, 'used'),
+  },
+  {
+    name: 'quota_limit',
+    help: 'Messages that a transport may send in this hour or day.',
+    labels: ['transport', 'window'],
+    values: ({ transports }) => quotaValues(transports, 'limit'),
   },
 ]
 

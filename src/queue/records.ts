@@ -23,6 +23,8 @@ export interface RecordChange {
 /** A record as it is read. */
 export interface SharedRecord {
   key: string
+  /** The key that the record was written with, if an encrypted queue stores a token in its place. */
+  name?: string
   /** Milliseconds since the last change, by the queue's own clock: the processes of a fleet may disagree about the time. */
   age: number
   numbers: Record<string, number>

@@ -22,6 +22,7 @@ import {
   type StateRow,
   type StoredRow,
   type ClaimedRow,
+  type WholeRow,
 } from './storedRow.js'
 import { unreadable } from './unreadable.js'
 
@@ -30,6 +31,30 @@ type StateRest = Pick<
   MessageState,
   'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients' | 'subject' | 'loaded'
 >
+
+/**
+ * The unchanging part and the state of another queue's message.
+ * @param keepKey as for {@link packJob}
+ * @throws ThreadpostError `UNREADABLE`
+ */
+export function packWhole(
+  row: WholeRow,
+  keepKey: number,
+  cipher: RowCipher | undefined,
+): NewRow & Pick<StateRow, 'rest'> {
+  const { head, content, attachments, rest } = row
+  const job = unpackHead(row)
+  if (job.sealed !== undefined) throw unreadable(job.id)
+  const clear = {
+    ...packJob(job, keepKey),
+    head,
+    content: content ?? '',
+    attachments: attachments.length === 0 ? null : attachments,
+  }
+  if (cipher === undefined) return { ...clear, rest }
+  const sealed = cipher.sealRow(clear, JSON.parse(head) as JobHead)
+  return { ...sealed, rest: rest === null || rest === '' ? null : cipher.sealRest(job.id, rest) }
+}
 
 /**
  * @param keepKey minimum time in ms for which an idempotency key is remembered

@@ -1,7 +1,8 @@
 import type { Outcome } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
+import { type QuotaOptions, resolveQuota, resolveWarmUp, type WarmUpOptions } from './transportQuota.js'
 
-/** The limits of a transport, for all threads together. */
+/** The limits of a transport: for all threads of a process together, and `rate`, `quota`, and `warmUp` for all processes on a queue on a server. */
 export interface BudgetOptions {
   /**
    * The maximum number of messages within any one second, no matter at which point of the delivery the server counts
@@ -17,12 +18,26 @@ export interface BudgetOptions {
   connections?: number
   /** The maximum number of messages in progress to each recipient domain. @default unlimited */
   domainConcurrency?: number
+  /**
+   * The maximum number of messages in each hour and each day, counted in the queue: for all processes together, and, with a durable
+   * queue, across restarts. Messages beyond it are held with the reason `budget` until the next hour or day.
+   * @default unlimited
+   */
+  quota?: QuotaOptions
+  /**
+   * Daily volumes that rise by the same factor each day, from `from` on the day of the first message to `to`, for an IP address or a
+   * domain that receivers don't know yet. Counted as `quota` is; the lower of both limits applies.
+   * @default none
+   */
+  warmUp?: WarmUpOptions
 }
 
 export const BUDGET_KEYS = [
   'rate',
   'connections',
   'domainConcurrency',
+  'quota',
+  'warmUp',
 ] as const satisfies readonly (keyof BudgetOptions)[]
 
 const SLOWEST = 0.001
@@ -30,12 +45,14 @@ const FASTEST = 1_000_000
 
 export function resolveBudget(check: Validator, given: Record<string, unknown>, path: string): BudgetOptions {
   const budget: BudgetOptions = {}
-  const { rate, connections, domainConcurrency } = given
+  const { rate, connections, domainConcurrency, quota, warmUp } = given
   if (rate !== undefined) budget.rate = check.number(rate, `${path}.rate`, SLOWEST, FASTEST)
   if (connections !== undefined)
     budget.connections = check.integer(connections, `${path}.connections`, 1, 10_000)
   if (domainConcurrency !== undefined)
     budget.domainConcurrency = check.integer(domainConcurrency, `${path}.domainConcurrency`, 1, 10_000)
+  if (quota !== undefined) budget.quota = resolveQuota(check, quota, `${path}.quota`)
+  if (warmUp !== undefined) budget.warmUp = resolveWarmUp(check, warmUp, `${path}.warmUp`)
   return budget
 }
 

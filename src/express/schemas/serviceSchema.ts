@@ -92,6 +92,8 @@ const Histogram = named(
   }),
 )
 
+const QuotaUse = z.object({ limit: Count, used: Count })
+
 const TransportStatus = named(
   'TransportStatus',
   z.object({
@@ -106,6 +108,12 @@ const TransportStatus = named(
       }),
     ),
     rate: maybe(z.number()).describe('Messages per second, if limited.'),
+    quota: maybe(
+      z.object({ hour: maybe(QuotaUse), day: maybe(QuotaUse), warmUpDay: maybe(z.number().int()) }),
+    ).describe('How much of its quota and warm-up is used.'),
+    slowedDomains: maybe(z.record(z.string(), z.number())).describe(
+      'Messages per second of the domains that asked for less.',
+    ),
     paused: maybe(z.literal(true)).describe('Present while the transport is paused.'),
     concurrency: maybe(z.number().int()).describe('Maximum number of connections, if it was changed.'),
   } satisfies Record<keyof TransportStatusType, z.ZodType>),

@@ -42,8 +42,10 @@ export class SealedRecords implements SharedRecords {
     const [key = change.key, ...others] = this.#keysOf(change.key)
     const removed = others.map((other): RecordChange => ({ key: other, keepUntil: 0, remove: true }))
     const { document } = change
+    // Another queue, with other keys, needs the key itself.
+    const text = key === change.key ? document : `${change.key}\n${document ?? ''}`
     if (document === undefined || document === '') return [{ ...change, key }, ...removed]
-    return [{ ...change, key, document: this.#cipher.sealText(document, placeOf(key)) }, ...removed]
+    return [{ ...change, key, document: this.#cipher.sealText(text ?? document, placeOf(key)) }, ...removed]
   }
 
   /** A record that no key opens is left out. Only a suppression is not, so that the pages of the list keep their length. */
@@ -51,7 +53,11 @@ export class SealedRecords implements SharedRecords {
     const { document, ...rest } = record
     if (document === undefined || !isSealedText(document)) return [record]
     const text = this.#cipher.openText(document, placeOf(record.key))
-    if (text !== undefined) return [{ ...rest, document: text }]
+    if (text !== undefined && !isToken(record.key)) return [{ ...rest, document: text }]
+    if (text !== undefined) {
+      const end = text.indexOf('\n')
+      return [{ ...rest, name: text.slice(0, end), document: text.slice(end + 1) }]
+    }
     return ADDRESS_KEY.test(record.key) ? [rest] : []
   }
 
@@ -70,11 +76,16 @@ export class SealedRecords implements SharedRecords {
   /** The forms of a key, the one that is stored first. */
   #keysOf(key: string): string[] {
     const [, prefix, start, address] = ADDRESS_KEY.exec(key) ?? []
-    if (prefix === undefined || address === undefined || address.startsWith(TOKEN)) return [key]
+    if (prefix === undefined || address === undefined || isToken(key)) return [key]
     const rest = key.slice(prefix.length)
     const tokens = this.#cipher.tokens('suppression', address)
     return [...tokens.map((token) => `${start}${TOKEN}${token}:${rest}`), key]
   }
+}
+
+/** Whether a key has a token in place of an address. */
+function isToken(key: string): boolean {
+  return ADDRESS_KEY.exec(key)?.[3]?.startsWith(TOKEN) === true
 }
 
 function placeOf(key: string): string {

@@ -1,10 +1,19 @@
-import { type MailJob, type MessageState, STATUSES } from '../../message/messageState.js'
+import { type MailJob, type MessageState, STATUSES, waitsForTransport } from '../../message/messageState.js'
 import type { StatusCounts } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordRange } from '../records.js'
-import { packFiles, packJob, packState, sealerFor, unpackFiles } from '../rowCodec.js'
+import {
+  packFiles,
+  packJob,
+  packState,
+  packWhole,
+  sealerFor,
+  unpackFiles,
+  unpackHead,
+  unpackState,
+} from '../rowCodec.js'
 import type { MessageReader } from '../storedQueries.js'
-import { STATUS_NUMBERS, type StatusNumber, type StoredRow } from '../storedRow.js'
+import { STATUS_NUMBERS, type StatusNumber, type StoredRow, type WholeRow } from '../storedRow.js'
 import type { Statement } from './statements.js'
 
 /** A row of a message as the statements return it. */
@@ -154,6 +163,38 @@ export function packPostgresChange(
     losses,
     ready: state.status === 'queued' ? true : nextAttemptAt === null ? null : false,
     held: heldFor ?? null,
+  }
+}
+
+/** A message of another queue as the statement `transfer` takes it. */
+export function packTransfer(whole: WholeRow, keepKey: number, cipher: RowCipher | undefined): object {
+  const packed = packWhole(whole, keepKey, cipher)
+  const { id, messageId, fingerprint, key, keyUntil, head, rest, rank, group, attachments } = packed
+  const job = unpackHead(whole)
+  const state = unpackState(whole, job)
+  const { status, dueAt, expiresAt, nextAttemptAt, settledAt, losses } = whole
+  const content = whole.content === null ? null : packed.content
+  const waits = nextAttemptAt !== null && nextAttemptAt > Date.now()
+  return {
+    id,
+    messageId,
+    fingerprint,
+    key: key === null ? null : escaped(key),
+    keyUntil: Math.ceil(keyUntil),
+    head,
+    content,
+    files: packFiles(attachments),
+    rank,
+    turn: escaped(group),
+    status,
+    rest,
+    due: Math.ceil(dueAt),
+    expiresAt: Math.floor(expiresAt),
+    next: nextAttemptAt === null ? null : Math.ceil(nextAttemptAt),
+    settled: settledAt === null ? null : Math.floor(settledAt),
+    losses,
+    ready: state.status === 'queued' ? !waits : nextAttemptAt === null ? null : false,
+    held: waitsForTransport(state) ? job.transport : null,
   }
 }
 

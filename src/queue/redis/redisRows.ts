@@ -1,4 +1,4 @@
-import type { MailJob, Status } from '../../message/messageState.js'
+import type { MailJob, MessageState, Status } from '../../message/messageState.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, SharedRecord } from '../records.js'
 import { packFiles, packJob, unpackClaimed, unpackFiles } from '../rowCodec.js'
@@ -147,4 +147,20 @@ export function unpackRecord([key, age, fields]: RecordReply): SharedRecord {
     else if (name === 'document') record.document = value
   }
   return record
+}
+
+/** A new state of a message. */
+export interface StateChange {
+  id: string
+  /** The revision that it was made from. */
+  rev: number
+  state: MessageState
+  /** Whether the content is removed. */
+  dropContent: boolean
+  /** Process deaths in a row; kept until a delivery ends in another way. */
+  losses: number
+  /** Whether the message needs a new job. */
+  needsJob: boolean
+  /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
+  heldIndex?: string
 }

@@ -1,13 +1,14 @@
 import type { Redis } from 'ioredis'
-import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
+import { type MailJob, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
-import type { EnqueueResult } from '../driver.js'
+import type { EnqueueResult, TransferResult } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { statusesShownAs } from '../listing.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState, sealerFor, unpackFiles } from '../rowCodec.js'
-import type { LoadedRow, StoredRow } from '../storedRow.js'
+import type { ReadRows } from '../storedQueries.js'
+import type { LoadedRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
 import {
   type Claim,
@@ -18,27 +19,12 @@ import {
   type RedisRow,
   type Reply,
   type RowValues,
+  type StateChange,
   unpackClaim,
   unpackRecord,
   unpackRow,
 } from './redisRows.js'
 import { scriptArguments, type ScriptName, type ScriptRecord } from './scripts.js'
-
-/** A new state of a message. */
-export interface StateChange {
-  id: string
-  /** The revision that it was made from. */
-  rev: number
-  state: MessageState
-  /** Whether the content is removed. */
-  dropContent: boolean
-  /** Process deaths in a row; kept until a delivery ends in another way. */
-  losses: number
-  /** Whether the message needs a new job. */
-  needsJob: boolean
-  /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
-  heldIndex?: string
-}
 
 /** `stale`: another change came first. */
 export type ChangeResult = 'written' | 'stale'
@@ -166,7 +152,7 @@ export class RedisStore {
     return { expired: expired.map(this.#found), orphans: orphans.map(this.#found) }
   }
 
-  async find(ids: readonly string[]): Promise<{ paused: boolean; rows: (RedisRow | undefined)[] }> {
+  async find(ids: readonly string[]): Promise<ReadRows<RedisRow | undefined>> {
     const [paused, rows] = (await this.#run(this.#quick, 'find', ids)) as [number, (RowValues | null)[]]
     return {
       paused: paused === 1,
@@ -184,11 +170,7 @@ export class RedisStore {
   }
 
   /** Newest first, below a position. While the queue is paused, queued messages are listed as held. */
-  async list(
-    before: number,
-    limit: number,
-    status: Status | undefined,
-  ): Promise<{ paused: boolean; rows: StoredRow[] }> {
+  async list(before: number, limit: number, status: Status | undefined): Promise<ReadRows> {
     const below = before === Infinity ? '+inf' : `(${before}`
     const stored = (paused: boolean) =>
       (status === undefined ? STATUSES : statusesShownAs(status, paused)).join(' ')
@@ -217,6 +199,16 @@ export class RedisStore {
     ])) as [number, number, number, number[]]
     const byStatus = Object.fromEntries(STATUSES.map((status, index) => [status, counts[index] ?? 0]))
     return { paused: paused === 1, accepted, oldest, counts: byStatus as Record<Status, number> }
+  }
+
+  /** Stores messages of another queue. */
+  async transfer(messages: readonly ScriptRecord<'transfer'>[]): Promise<TransferResult[]> {
+    return (await this.#run(this.#quick, 'transfer', [this.nextOperation()], messages)) as TransferResult[]
+  }
+
+  /** Removes messages that another queue has now. @returns the wake-up of each; '' if it was not removed */
+  async discard(messages: readonly ScriptRecord<'discard'>[]): Promise<string[]> {
+    return (await this.#run(this.#quick, 'discard', [], messages)) as string[]
   }
 
   /** Asks for permits of a transport with a rate, and returns others, for all processes together. */

@@ -13,6 +13,7 @@ import type {
   MessagePage,
   DriverOptions,
   QueueDriver,
+  QueueTransfer,
   QueueStats,
 } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
@@ -27,6 +28,7 @@ import { OutboxClient } from './outboxClient.js'
 import { OutboxConsumer } from './outboxConsumer.js'
 import type { Report } from './outboxProtocol.js'
 import { OutboxQueries } from './outboxQueries.js'
+import { outboxTransfer } from './outboxTransfer.js'
 
 export interface SqliteQueueOptions extends DriverOptions {
   /** Path of the SQLite file. */
@@ -53,6 +55,7 @@ export class SqliteQueue implements QueueDriver {
   })
   #client!: OutboxClient
   #queries!: OutboxQueries
+  transfer!: QueueTransfer
   #acceptor!: Acceptor
   #outboxConsumer: OutboxConsumer | undefined
   #lock: DelivererLock | undefined
@@ -99,6 +102,7 @@ export class SqliteQueue implements QueueDriver {
       paused: () => queue.#paused,
       isPrefetched: (seq) => queue.#outboxConsumer?.isPrefetched(seq) === true,
     })
+    queue.transfer = outboxTransfer(queue.#client, retain.keys, queue.#cipher)
     queue.#acceptor = new Acceptor(queue.#client, options.onChange, retain.keys, queue.#cipher)
     // The first report says whether the queue is paused.
     await queue.stats()
