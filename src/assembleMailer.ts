@@ -24,9 +24,11 @@ import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
 import { Events } from './telemetry/events.js'
 import { FigureCollector } from './telemetry/figures.js'
+import { Instruments } from './telemetry/instruments.js'
 import { LoopDelay } from './telemetry/loopDelay.js'
 import { MessageObserver } from './telemetry/messageObserver.js'
 import { Metrics } from './telemetry/metrics.js'
+import { OpenTelemetry } from './telemetry/openTelemetry.js'
 import { Tracing } from './telemetry/tracing.js'
 import { Waiters } from './telemetry/waiters.js'
 import { TemplateCatalog, TemplateManager, warnOfTemplates } from './templates/templateCatalog.js'
@@ -53,10 +55,13 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
   const inbox = await inboxFor(options)
   const token = newToken()
   const clock = new Clock()
-  const tracing = await Tracing.load(redaction)
+  const telemetry = await OpenTelemetry.load()
+  const tracing = new Tracing(telemetry, redaction)
+  const instruments = new Instruments(telemetry)
   const observer = new MessageObserver({
     logger: options.logger,
     tracing,
+    instruments,
     redaction,
     metrics,
     figures,
@@ -77,6 +82,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
     const common = { limit: limits.queue, maxAge, retain, logger, clock, token, admit }
     queue = await openQueue(options.queue, { ...common, onChange: observer.changed })
+    instruments.observe(queue)
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
     const feedback = feedbackOf({ queue, suppressions, metrics, logger, bounces: options.bounces })
@@ -100,6 +106,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
       records: queue.records,
+      perGroup: limits.perGroup,
     })
     const manager = new TransportManager(
       transports,
@@ -151,6 +158,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,
+      instruments,
       activity,
       loopDelay,
       redaction,

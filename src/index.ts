@@ -6,6 +6,7 @@
 export interface Templates {}
 
 export type { Alert, AlertOptions, AlertRule, ClearedAlert, ReportLimits } from './telemetry/alerts.js'
+export type { GroupLimitOptions } from './delivery/groupLimits.js'
 export type { BudgetOptions } from './transports/budgets.js'
 export type { QuotaOptions, QuotaStatus, QuotaUse, WarmUpOptions } from './transports/transportQuota.js'
 export type { BreakerOptions, TransportStatus, TransportError } from './transports/breaker.js'

@@ -1,3 +1,5 @@
+import type { GroupLimitOptions } from './delivery/groupLimits.js'
+import { resolveRate } from './transports/budgets.js'
 import { type Validator, MAX_TIMER } from './validation.js'
 
 /** Limits on size, number and time. */
@@ -23,15 +25,23 @@ export interface LimitOptions {
   load?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
+  /**
+   * Limits for the messages of each `group`. Those beyond them are held with the reason `budget` until their time. Messages without a group
+   * are not limited.
+   * @default none
+   */
+  perGroup?: GroupLimitOptions
   /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
   transports?: number
   /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
 
-export type Limits = Required<LimitOptions>
+type NumericLimits = Required<Omit<LimitOptions, 'perGroup'>>
 
-const DEFAULTS: Limits = {
+export type Limits = NumericLimits & Pick<LimitOptions, 'perGroup'>
+
+const DEFAULTS: NumericLimits = {
   queue: 100_000,
   recipients: 50,
   message: 25 * 1024 * 1024,
@@ -46,7 +56,7 @@ const DEFAULTS: Limits = {
 }
 
 /** With lower values, nothing could be sent, or no thread could start. */
-const LOWEST: Limits = {
+const LOWEST: NumericLimits = {
   queue: 1,
   recipients: 1,
   message: 1,
@@ -61,7 +71,7 @@ const LOWEST: Limits = {
 }
 
 /** With higher values, a timer, an array or the heap would fail in its own way. */
-const HIGHEST: Limits = {
+const HIGHEST: NumericLimits = {
   queue: 2 ** 31,
   recipients: 10_000,
   message: 2 ** 29,
@@ -76,12 +86,21 @@ const HIGHEST: Limits = {
 }
 
 export function resolveLimits(check: Validator, value: unknown): Limits {
-  const keys = Object.keys(DEFAULTS) as (keyof Limits)[]
-  const input = check.object(value, 'limits', keys)
-  const limits = { ...DEFAULTS }
+  const keys = Object.keys(DEFAULTS) as (keyof NumericLimits)[]
+  const input = check.object(value, 'limits', [...keys, 'perGroup'])
+  const limits: Limits = { ...DEFAULTS }
   for (const key of keys) {
     if (input[key] === undefined) continue
     limits[key] = check.integer(input[key], `limits.${key}`, LOWEST[key], HIGHEST[key])
   }
+  if (input['perGroup'] !== undefined) limits.perGroup = resolveGroupLimits(check, input['perGroup'])
+  return limits
+}
+
+function resolveGroupLimits(check: Validator, value: unknown): GroupLimitOptions {
+  const { underWay, rate } = check.object(value, 'limits.perGroup', ['underWay', 'rate'])
+  const limits: GroupLimitOptions = {}
+  if (underWay !== undefined) limits.underWay = check.integer(underWay, 'limits.perGroup.underWay', 1, 10_000)
+  if (rate !== undefined) limits.rate = resolveRate(check, rate, 'limits.perGroup.rate')
   return limits
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logging/logger.js'
 import type { LoadRules } from '../message/loaded.js'
-import { openDomains, openRecipients, type Settlement } from '../message/messageState.js'
+import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
@@ -14,6 +14,7 @@ import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions } from '../transports/breaker.js'
 import { type Allowances, inThisProcess } from '../transports/budgets.js'
+import { domainsOf } from '../transports/domainRates.js'
 import { quotasIn } from '../transports/transportQuota.js'
 import { TransportRegistry } from '../transports/transportRegistry.js'
 import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
@@ -25,6 +26,7 @@ import type {
   TransportStateOptions,
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterLoss } from './crashRecovery.js'
+import { type GroupLimitOptions, GroupLimits } from './groupLimits.js'
 import { LoadStep } from './loadStep.js'
 import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
@@ -42,6 +44,8 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
+  /** The limits of each group. @default none */
+  perGroup?: GroupLimitOptions | undefined
   /** The queue's records, which count the messages of transports with a quota. @default quotas are not kept */
   records?: SharedRecords
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
@@ -65,6 +69,7 @@ export class Dispatcher implements Consumer {
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
+  readonly #groups: GroupLimits | undefined
   #resolver: TransportResolver | undefined
   readonly #filter: RecipientFilter
 
@@ -79,6 +84,7 @@ export class Dispatcher implements Consumer {
       allowances = inThisProcess,
       wakeHeld,
       records,
+      perGroup,
       suppressions,
       ...handling
     }: DispatcherOptions,
@@ -96,8 +102,9 @@ export class Dispatcher implements Consumer {
       router: this.#router,
       setupDelay: () => this.#setupDelay(),
     })
-    this.#admission = new AdmissionQueue(runner.slots, (transport, most) =>
-      wakeHeld(this.#router.namesFor(transport), most),
+    this.#groups = perGroup && new GroupLimits(perGroup, allowances, this.#clock)
+    this.#admission = new AdmissionQueue(runner.slots, async (transport, most) =>
+      this.#groups?.active === true ? 0 : wakeHeld(this.#router.namesFor(transport), most),
     )
     this.transports = new TransportRegistry(this.#router, this.#admission)
   }
@@ -166,16 +173,16 @@ export class Dispatcher implements Consumer {
   #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
-    return transport?.restricted === true
-      ? this.#deliverWithin(transport, message)
-      : this.#deliverInTurn(transport, message)
+    const restricted = transport?.restricted === true || this.#groups !== undefined
+    return restricted ? this.#deliverWithin(transport, message) : this.#deliverInTurn(transport, message)
   }
 
-  async #deliverWithin(transport: TransportState, message: QueuedMessage): Promise<Settlement> {
-    const { job, state } = message
-    const result = await transport.within(job, openDomains(state), () =>
-      this.#deliverInTurn(transport, message),
-    )
+  async #deliverWithin(transport: TransportState | undefined, message: QueuedMessage): Promise<Settlement> {
+    const domains = domainsOf(openRecipients(message.state))
+    const deliver = (): Promise<Settlement> => this.#deliverInTurn(transport, message)
+    const within = (): Promise<Settlement | number> =>
+      transport?.within(message.job, domains, deliver) ?? deliver()
+    const result = await (this.#groups?.within(message.job.group, within) ?? within())
     return typeof result === 'number' ? held(message, 'budget', result) : result
   }
 
@@ -197,7 +204,7 @@ export class Dispatcher implements Consumer {
       this.#admission.add(transport, {
         id: job.id,
         priority: job.priority,
-        domains: openDomains(state),
+        domains: domainsOf(openRecipients(state)),
         forBudget,
         start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
         postpone: (delay) => resolve(held(message, 'budget', this.#clock.now() + delay)),

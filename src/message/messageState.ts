@@ -20,7 +20,6 @@ import type { StoredLoad } from './storedLoad.js'
 export {
   isOpen,
   mergeRecipients,
-  openDomains,
   openRecipients,
   type RecipientState,
   recipientsOf,

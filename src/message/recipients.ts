@@ -1,5 +1,5 @@
 import type { Delivery } from '../feedback/deliveryStates.js'
-import { addressKey, domainKey } from '../protocol/addressForms.js'
+import { addressKey } from '../protocol/addressForms.js'
 import type { Outcome, RecipientOutcome, SmtpReply } from '../protocol/outcome.js'
 import type { MailJob, MessageState } from './messageState.js'
 
@@ -109,8 +109,3 @@ const STATUS_OF = {
   deferred: 'deferred',
   uncertain: 'uncertain',
 } as const satisfies Record<RecipientOutcome['result'], RecipientState['status']>
-
-/** The domains of the recipients that are not settled, each once, in the form in which domains are compared. */
-export function openDomains(state: Readonly<MessageState>): string[] {
-  return [...new Set(openRecipients(state).map(domainKey))]
-}

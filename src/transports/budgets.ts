@@ -43,10 +43,15 @@ export const BUDGET_KEYS = [
 const SLOWEST = 0.001
 const FASTEST = 1_000_000
 
+/** Checks a number of messages per second. */
+export function resolveRate(check: Validator, value: unknown, path: string): number {
+  return check.number(value, path, SLOWEST, FASTEST)
+}
+
 export function resolveBudget(check: Validator, given: Record<string, unknown>, path: string): BudgetOptions {
   const budget: BudgetOptions = {}
   const { rate, connections, domainConcurrency, quota, warmUp } = given
-  if (rate !== undefined) budget.rate = check.number(rate, `${path}.rate`, SLOWEST, FASTEST)
+  if (rate !== undefined) budget.rate = resolveRate(check, rate, `${path}.rate`)
   if (connections !== undefined)
     budget.connections = check.integer(connections, `${path}.connections`, 1, 10_000)
   if (domainConcurrency !== undefined)
@@ -206,6 +211,9 @@ export class RateAllowance implements Allowance {
   }
 }
 
+/** Rate limits that hold for this process. */
+export const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
+
 /** Replies of a server that accepts no more mail at the moment, for any reason (RFC 5321 section 4.2.3). */
 const BUSY = new Set([421, 450, 451, 452, 454])
 /** RFC 3463 section 3.8: security or policy. With 454 it means a temporary failure of TLS or of authentication. */
@@ -229,6 +237,3 @@ export function isThrottling({ result, reply }: Outcome): boolean {
   if (!BUSY.has(code) || ABOUT_MESSAGE.test(enhanced) || GREYLISTING.test(text)) return false
   return (code !== 454 && POLICY.test(enhanced)) || ASKS_FOR_FEWER.test(text)
 }
-
-/** The rate limits of one process. */
-export const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)

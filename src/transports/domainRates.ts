@@ -126,6 +126,11 @@ export class DomainRates {
   }
 }
 
+/** Returns the domains of addresses, each once. */
+export function domainsOf(addresses: readonly string[]): string[] {
+  return [...new Set(addresses.map(domainKey))]
+}
+
 /** Each message that waits is due one message's time after the one before it. */
 function dueIn(slowed: SlowedDomain, wait: number): number {
   const now = performance.now()

@@ -109,7 +109,7 @@ describe('a quota', () => {
     expect(held.map(({ heldReason }) => heldReason)).toEqual(['budget', 'budget', 'budget'])
     expect(held.every(({ nextAttemptAt = '' }) => Date.parse(nextAttemptAt) % HOUR === 0)).toBe(true)
     const { explain } = await import('threadpost')
-    expect(explain(held[0]!)).toContain('Waiting for a limit of the transport "default"')
+    expect(explain(held[0]!)).toContain('quota of the transport "default"')
     expect((await mailer.stats()).transports[0]?.quota?.hour).toEqual({ limit: 2, used: 2 })
     await advance(mailer, HOUR)
     expect([await count('sent'), await count('held')]).toEqual([4, 1])

@@ -8,6 +8,7 @@ import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
 import { root, siteLink } from './request.js'
+import { Schedules } from './schedulesPage.js'
 import { useSession } from './scopes.js'
 import { Suppressions } from './suppressionsPage.js'
 
@@ -17,6 +18,7 @@ const TITLES = {
   message: 'Message',
   templates: 'Templates',
   transports: 'Transports',
+  schedules: 'Schedules',
   suppressions: 'Suppressions',
   audit: 'Audit log',
   previews: 'Previews',
@@ -50,6 +52,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
           {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
           {link('#/templates', 'Templates', place === 'templates')}
           {link('#/transports', 'Transports', place === 'transports')}
+          {link('#/schedules', 'Schedules', place === 'schedules')}
           {link('#/suppressions', 'Suppressions', place === 'suppressions')}
           {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
@@ -151,6 +154,12 @@ function Dashboard() {
       </Shell>
     )
   }
+  if (place === 'schedules')
+    return (
+      <Shell place="schedules">
+        <Schedules />
+      </Shell>
+    )
   if (place === 'suppressions')
     return (
       <Shell place="suppressions">

@@ -184,6 +184,28 @@ export const Stats = named(
   'Statistics of the mailer.',
 )
 
+const ScheduleSummary = named(
+  'ScheduleSummary',
+  z.object({
+    name: z.string(),
+    cron: z.string(),
+    timeZone: z.string(),
+    catchUp: z.enum(['one', 'none']),
+    nextAt: maybe(z.iso.datetime()).describe('Absent if there is no further time.'),
+    lastAt: maybe(z.iso.datetime()).describe('The last time at which a mail was sent.'),
+    lastId: maybe(z.string()).describe('Id of the message of that time.'),
+    template: maybe(z.string()),
+    subject: maybe(z.string()),
+  }),
+  'A recurring mail, without its recipients and content.',
+)
+export type ScheduleSummary = z.infer<typeof ScheduleSummary>
+
+export const Schedules = named(
+  'Schedules',
+  z.object({ schedules: z.array(ScheduleSummary).describe('In the order of their names.') }),
+)
+
 export const LoginRequest = named('LoginRequest', z.strictObject({ token: z.string().max(4096) }))
 
 const Scopes = z.array(z.enum(SCOPES))
