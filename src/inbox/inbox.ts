@@ -4,7 +4,7 @@ import { type Fault, FaultPlan, type Faults } from './faults.js'
 import { type MailFilter, matcherOf } from './mailSearch.js'
 import { MailStore, type RawMail } from './mailStore.js'
 import { MailWaiters, type WaitOptions } from './mailWaiters.js'
-import type { ReceivedMail } from './receivedMail.js'
+import { type MailSummary, type ReceivedMail, summaryOf } from './receivedMail.js'
 import { type SmtpExtension, SmtpReceiver, type Visit, VisitLog } from './smtpReceiver.js'
 
 export interface InboxOptions {
@@ -41,6 +41,11 @@ export interface Inbox {
   find(id: string): Promise<ReceivedMail | undefined>
   /** Returns the matching messages, newest first. */
   search(filter: MailFilter, limit?: number): Promise<ReceivedMail[]>
+  /**
+   * Returns the matching messages as a list shows them, newest first. Without a search, each message is parsed once at most.
+   * @internal
+   */
+  summaries(q: string, limit: number): Promise<MailSummary[]>
   /**
    * Resolves to the first matching message: one that the inbox already has, or the next one to arrive.
    * @throws Error if none arrived in time, naming the messages that did.
@@ -109,6 +114,8 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
       return mail === undefined ? undefined : store.parse(mail)
     },
     search,
+    summaries: async (q, limit) =>
+      q.trim() === '' ? store.newest(limit) : (await search({ q }, limit)).map(summaryOf),
     delete: (id) => {
       const existed = store.delete(id)
       if (existed) events.emit('cleared')

@@ -87,7 +87,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Mid
     const q = typeof query['q'] === 'string' ? query['q'].slice(0, 500) : ''
     response.type('html').send(
       inboxPage({
-        mails: await inbox.search({ q }, MAX_LISTED),
+        mails: await inbox.summaries(q, MAX_LISTED),
         kept: inbox.stored().length,
         q,
         faults: inbox.faults.list(),
