@@ -66,7 +66,6 @@ export class Dispatcher implements Consumer {
   /** The transports as deliveries know them. */
   readonly transports: TransportRegistry
   readonly #outcomes: OutcomeHandler
-  /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
   readonly #groups: GroupLimits | undefined
@@ -126,8 +125,7 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
-    if (message.state.sealed !== undefined)
-      return Promise.resolve(unreadableSettlement(message.state, this.#clock.now()))
+    if (message.state.sealed !== undefined) return unreadableSettlement(message.state, this.#clock.now())
     return this.#filter.passes(message) ? this.#dispatch(message) : this.#deliverFiltered(message)
   }
 
@@ -274,8 +272,6 @@ export class Dispatcher implements Consumer {
     crashes: number,
   ): Settlement | undefined {
     const outcome = outcomeAfterLoss(openRecipients(message.state), evidence, crashes, this.#safeMode)
-    if (outcome !== undefined && message.state.sealed !== undefined)
-      return { decision: { status: 'held', reason: 'uncertain' }, recipients: [] }
     return outcome && this.#outcomes.settle(message, outcome, this.#clock.now())
   }
 
@@ -286,7 +282,6 @@ export class Dispatcher implements Consumer {
       : orders.some((order) => this.#runner.withdraw(order))
   }
 
-  /** Returns the messages that wait for a budget to the queue. */
   close(): void {
     this.#filter.close()
     this.#admission.close()

@@ -13,6 +13,9 @@ export function unreadable(id: string): ThreadpostError {
 }
 
 /** Defers a message that can't be decrypted. */
-export function unreadableSettlement({ recipients }: Readonly<MessageState>, now: number): Settlement {
-  return { decision: { status: 'deferred', nextAttemptAt: now + RECHECK }, recipients }
+export function unreadableSettlement(
+  { recipients }: Readonly<MessageState>,
+  now: number,
+): Promise<Settlement> {
+  return Promise.resolve({ decision: { status: 'deferred', nextAttemptAt: now + RECHECK }, recipients })
 }

@@ -172,7 +172,7 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
           deliver: ({ state }) => {
             asked++
             expect(state.sealed).toBeDefined()
-            return Promise.resolve(unreadableSettlement(state, Date.now()))
+            return unreadableSettlement(state, Date.now())
           },
         })
         if (keys !== undefined) await changes.until(job.id, 'deferred')
