@@ -118,5 +118,12 @@ export type { ReloadOptions } from './transports/transportManager.js'
 export type { WebhookOptions } from './telemetry/webhook.js'
 export type { WaitOptions } from './telemetry/waiters.js'
 export type { ComposedParts, Json, JsonObject, Mailbox, RenderedParts } from './protocol/tasks.js'
-export type { DkimReport, TlsOptions, TlsReport, TransportReport } from './protocol/transportConfig.js'
+export type {
+  DkimReport,
+  IpFamily,
+  RouteReport,
+  TlsOptions,
+  TlsReport,
+  TransportReport,
+} from './protocol/transportConfig.js'
 export type { TemplateNotes } from './protocol/templateManifest.js'

@@ -12,7 +12,7 @@ import { isPlainObject } from '../validation.js'
 /** The fields of this package's package.json that the command uses. */
 export const OWN_PACKAGE = JSON.parse(
   readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
-) as { version: string; dependencies: Record<'express' | '@types/express', string> }
+) as { version: string; dependencies: { express: string }; devDependencies: { '@types/express': string } }
 
 /** The folder of the templates in this package. */
 export const OWN_TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url))

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events'
+import { z } from 'zod'
 import { urlOf } from '../web/listen.js'
+import { checked } from '../web/requestSchema.js'
 import { type Fault, FaultPlan, type Faults } from './faults.js'
 import { type MailFilter, matcherOf } from './mailSearch.js'
 import { MailStore, type RawMail } from './mailStore.js'
@@ -69,8 +71,31 @@ export interface Inbox {
 
 type InboxEvent = 'received' | 'cleared' | 'faults'
 
-/** Starts an inbox on loopback. It keeps the process alive until it is closed. */
+const EXTENSIONS = [
+  'PIPELINING',
+  '8BITMIME',
+  'SMTPUTF8',
+  'ENHANCEDSTATUSCODES',
+] as const satisfies SmtpExtension[]
+const Count = z.number().min(0).or(z.literal(Infinity)).optional()
+const Options = z.strictObject({
+  port: z.int().min(0).max(65_535).optional(),
+  host: z.string().optional(),
+  keep: Count,
+  keepBytes: Count,
+  size: Count,
+  auth: z.strictObject({ user: z.string(), pass: z.string() }).optional(),
+  without: z.array(z.enum(EXTENSIONS)).optional(),
+  // The plan checks each fault.
+  faults: z.array(z.unknown()).optional(),
+} satisfies Record<keyof InboxOptions, z.ZodType>)
+
+/**
+ * Starts an inbox on loopback. It keeps the process alive until it is closed.
+ * @throws ThreadpostError `INVALID_OPTIONS`; TypeError if a fault is invalid
+ */
 export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
+  checked(Options, options, 'INVALID_OPTIONS')
   const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
   const store = new MailStore(keep, keepBytes)
   const visits = new VisitLog(Math.min(keep, 500))
