@@ -30,8 +30,6 @@ export interface PostgresConsumerOptions {
   store: PostgresStore
   changed: ChangeListener
   data: Retention['data']
-  /** Milliseconds for which an idempotency key is remembered at least. */
-  keepKey: number
   /** Checks mail that was submitted in SQL. */
   admit: Admit | undefined
   logger: Logger
@@ -78,7 +76,7 @@ export class PostgresConsumer {
   constructor(consumer: Consumer, options: PostgresConsumerOptions) {
     this.#consumer = consumer
     this.#options = options
-    const { store, changed, data, logger, keepKey, admit } = options
+    const { store, changed, data, logger, admit } = options
     this.#outcomes = new PostgresOutcomes({
       store,
       changed,
@@ -86,7 +84,7 @@ export class PostgresConsumer {
       logger,
       stored: (state) => this.#followUp(state),
     })
-    this.#submissions = new Submissions({ store, keepKey, admit, outcomes: this.#outcomes, changed, logger })
+    this.#submissions = new Submissions({ store, admit, outcomes: this.#outcomes, changed, logger })
   }
 
   start(): void {

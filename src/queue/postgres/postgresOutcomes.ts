@@ -5,8 +5,8 @@ import { dropsContent } from '../actions.js'
 import type { ChangeListener, Retention } from '../driver.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
-import type { PostgresChange, PostgresRow } from './postgresRows.js'
-import type { ChangeResult, PostgresStore } from './postgresStore.js'
+import type { ChangeResult, PostgresChange, PostgresRow } from './postgresRows.js'
+import type { PostgresStore } from './postgresStore.js'
 
 /** Milliseconds between two attempts to store a result that Postgres did not take. */
 const RETRY_DELAY = 250

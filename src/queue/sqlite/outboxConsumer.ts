@@ -4,7 +4,8 @@ import type { GenerationalCache } from '../../structures/generationalCache.js'
 import { IndexedBag, type Member } from '../../structures/indexedBag.js'
 import { dropsContent } from '../actions.js'
 import type { ChangeListener, Consumer, QueuedMessage, Retention } from '../driver.js'
-import { packState, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
+import { packState, sealerFor, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
 import { type StateRow, STATUS_NUMBERS, type ClaimedRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
 import type { CachedRow, OrphanedRow } from './outboxProtocol.js'
@@ -50,6 +51,7 @@ export class OutboxConsumer {
   readonly #onChange: ChangeListener
   readonly #data: Retention['data']
   readonly #cachedJobs: GenerationalCache<string, MailJob>
+  readonly #cipher: RowCipher | undefined
   readonly #prefetched: ClaimedMessage[] = []
   readonly #claimed = new Set<number>()
   readonly #delivering = new IndexedBag<ClaimedMessage>()
@@ -71,7 +73,9 @@ export class OutboxConsumer {
     onChange: ChangeListener,
     data: Retention['data'],
     cachedJobs: GenerationalCache<string, MailJob>,
+    cipher: RowCipher | undefined,
   ) {
+    this.#cipher = cipher
     this.#cachedJobs = cachedJobs
     this.#client = client
     this.#consumer = consumer
@@ -241,7 +245,7 @@ export class OutboxConsumer {
   /** Stores the outcome of a delivery, however long that takes, and then notifies the change listener. */
   async #store(message: ClaimedMessage): Promise<void> {
     const { seq, rev, state } = message
-    const packed: StateRow = packState(state)
+    const packed: StateRow = packState(state, sealerFor(message.job.id, this.#cipher))
     const drop = dropsContent(state.status, this.#data)
     const from = STATUS_NUMBERS.sending
     const reindex = state.subject !== undefined
