@@ -6,8 +6,10 @@ import type { RedactOptions } from './logging/redaction.js'
 import {
   checkDeadline,
   closeParts,
+  intakeOf,
   type MailerParts,
   type MailerStats,
+  pageOf,
   type PauseOptions,
   reloadParts,
   setPaused,
@@ -28,6 +30,7 @@ import {
 import type { ResendChanges } from './message/resend.js'
 import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 import type { SendOptions } from './message/transactions.js'
+import type { EraseOptions, Erasure } from './privacy/erase.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import { cancelManually, markSentManually, retryManually } from './queue/actions.js'
@@ -93,16 +96,18 @@ export class Mailer {
 
   /** Lists messages, newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field of the query */
   async list(query: ListQuery = {}): Promise<MessagePage> {
-    const { queue, redaction } = this.#parts
-    const page = await queue.list(checkListQuery(query))
-    return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
+    return pageOf(this.#parts, checkListQuery(query))
   }
 
   /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
   async wait(id: string, options: WaitOptions = {}): Promise<Message> {
     const { intake, queue, waiters } = this.#open
-    const lookup = intake.lookup(id, () => this.find(id))
-    return waiters.follow(queue, id, lookup, options)
+    return waiters.follow(
+      queue,
+      id,
+      intake.lookup(id, () => this.find(id)),
+      options,
+    )
   }
 
   /**
@@ -116,6 +121,11 @@ export class Mailer {
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
     return this.#open.redaction.message(await this.#parts.queue.act(id, cancelManually))
+  }
+
+  /** Erases a recipient's address: from settled messages with their content, from waiting ones as a recipient; without another one they are cancelled. @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
+  async erase(address: string, options: EraseOptions = {}): Promise<Erasure> {
+    return (await import('./privacy/erase.js')).erase(this.#open, address, options)
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
@@ -143,8 +153,11 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    const retry = (id: string): Promise<Message> => this.retry(id)
-    return applyToAll((part) => this.list(part), query, retry)
+    return applyToAll(
+      (part) => this.list(part),
+      query,
+      (id) => this.retry(id),
+    )
   }
 
   /** Settles a held or deferred message that you know has arrived. */
@@ -287,9 +300,7 @@ export class Mailer {
   }
 
   get #intake(): Intake {
-    const { accepts, intake } = this.#open
-    if (accepts) return intake
-    throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
+    return intakeOf(this.#open)
   }
 
   /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */

@@ -6,7 +6,7 @@ import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
-import type { QueueDriver, QueueStats } from './queue/driver.js'
+import type { ListQuery, MessagePage, QueueDriver, QueueStats } from './queue/driver.js'
 import type { Scheduler } from './schedules/scheduler.js'
 import { settleAll } from './settleAll.js'
 import type { SuppressionLookup } from './suppressions/suppressionLookup.js'
@@ -169,6 +169,18 @@ export async function setPaused(
   await settings.auditLog
     .add({ by, action: paused ? 'paused the queue' : 'resumed the queue' })
     .catch(() => undefined)
+}
+
+/** @throws ThreadpostError `UNSUPPORTED` if the mailer accepts no mail */
+export function intakeOf({ accepts, intake }: MailerParts): Intake {
+  if (accepts) return intake
+  throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
+}
+
+/** Returns one page of messages as they leave the mailer. */
+export async function pageOf({ queue, redaction }: MailerParts, query: ListQuery): Promise<MessagePage> {
+  const page = await queue.list(query)
+  return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
 }
 
 /**

@@ -1,9 +1,17 @@
 import type { Reported } from '../feedback/deliveryStates.js'
 import type { MessageState } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
-import { type ManualAction, dropsContent, notFound } from './actions.js'
+import {
+  type ActionTarget,
+  losesContent,
+  type ManualAction,
+  notFound,
+  type Replacement,
+  replacing,
+} from './actions.js'
 import type { ChangeListener, Retention } from './driver.js'
-import { packState, unpackHead, unpackState } from './rowCodec.js'
+import type { RowCipher } from './encryption/rowCipher.js'
+import { packJob, packState, unpackHead, unpackState } from './rowCodec.js'
 import { type Guard, type MessageReader, show } from './storedQueries.js'
 import type { StoredRow } from './storedRow.js'
 
@@ -21,6 +29,8 @@ export interface Mutation {
   state: MessageState
   /** Whether the content is removed. */
   dropContent: boolean
+  /** A head that replaces the one of the message. */
+  replacement?: Replacement
 }
 
 interface StoredMutationsOptions {
@@ -28,6 +38,7 @@ interface StoredMutationsOptions {
   changed: ChangeListener
   data: Retention['data']
   maxAge: number
+  cipher: RowCipher | undefined
   /** Stores the change, unless another one came first. */
   write: (mutation: Mutation) => Promise<'written' | 'stale'>
   /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
@@ -58,19 +69,23 @@ export class StoredMutations {
       const state = unpackState(row, job)
       let withdrawn: Withdrawal | undefined
       let written = false
+      let target: ActionTarget | undefined
       let reported: Reported | undefined
       try {
         const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
-        reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        target = { id, job, state, now: Date.now(), maxAge, cancelDelivery }
+        reported = action(target)
         if (reported?.changes.length === 0) return show(row, paused)
-        const dropContent = dropsContent(state.status, data)
-        written = (await guard(() => write({ id, row, state, dropContent }))) === 'written'
+        const dropContent = losesContent(state, target, data)
+        const mutation: Mutation = { id, row, state, dropContent, ...replacing(target, this.#options.cipher) }
+        written = (await guard(() => write(mutation))) === 'written'
       } finally {
         withdrawn?.finish(written)
       }
       if (!written) continue
-      changed({ job, state, reported })
-      return show({ ...row, ...packState(state) }, paused)
+      const after = target.replacement ?? job
+      if (target.keepsStatus !== true) changed({ job: after, state, reported })
+      return show({ ...row, ...packState(state), head: packJob(after, 0).head }, paused)
     }
   }
 }

@@ -1,5 +1,6 @@
 import { type MailJob, type MessageState, STATUSES, waitsForTransport } from '../../message/messageState.js'
 import type { StatusCounts } from '../driver.js'
+import type { Replacement } from '../actions.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordRange } from '../records.js'
 import {
@@ -121,6 +122,7 @@ export interface PostgresChange {
   losses: number
   /** The transport for which the message is held, if it is. */
   heldFor?: string
+  replacement?: Replacement
   /** The change as it was first sent. */
   packed?: PackedChange
 }
@@ -141,10 +143,12 @@ export interface PackedChange {
   losses: number
   ready: boolean | null
   held: string | null
+  head?: string
+  forget?: string[]
 }
 
 export function packPostgresChange(
-  { id, row, state, dropContent, losses, heldFor }: PostgresChange,
+  { id, row, state, dropContent, losses, heldFor, replacement }: PostgresChange,
   cipher?: RowCipher,
 ): PackedChange {
   const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt } = packState(state, sealerFor(id, cipher))
@@ -163,6 +167,9 @@ export function packPostgresChange(
     losses,
     ready: state.status === 'queued' ? true : nextAttemptAt === null ? null : false,
     held: heldFor ?? null,
+    ...(replacement === undefined
+      ? {}
+      : { head: replacement.head, forget: replacement.forget.map((key) => escaped(key)) }),
   }
 }
 

@@ -2,6 +2,7 @@ import { enter, isSettled } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { dropsContent, type ManualAction } from '../actions.js'
 import type { ChangeListener, Retention } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import { type Mutation, StoredMutations, type Withdrawal } from '../storedMutations.js'
 import { orUnavailable } from './connections.js'
@@ -12,6 +13,7 @@ interface MutationsOptions {
   changed: ChangeListener
   data: Retention['data']
   maxAge: number
+  cipher: RowCipher | undefined
   cancelDelivery: (id: string) => Withdrawal | undefined
 }
 
@@ -47,7 +49,7 @@ export class Mutations {
     this.#options.changed({ job, state })
   }
 
-  async #write({ id, row, state, dropContent }: Mutation): Promise<ChangeResult> {
+  async #write({ id, row, state, dropContent, replacement }: Mutation): Promise<ChangeResult> {
     const needsJob = state.status === 'queued'
     const [result, wake = id] = await this.#store.update({
       id,
@@ -56,6 +58,7 @@ export class Mutations {
       dropContent,
       losses: 0,
       needsJob,
+      ...(replacement === undefined ? {} : { replacement }),
     })
     if (result === 'stale') return result
     if (needsJob) this.#scheduler.reschedule(unpackHead(row), state.dueAt, wake)

@@ -1,4 +1,5 @@
 import type { MailJob, MessageState, Status } from '../../message/messageState.js'
+import type { Replacement } from '../actions.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, SharedRecord } from '../records.js'
 import { packFiles, packJob, unpackClaimed, unpackFiles } from '../rowCodec.js'
@@ -163,4 +164,5 @@ export interface StateChange {
   needsJob: boolean
   /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
   heldIndex?: string
+  replacement?: Replacement
 }

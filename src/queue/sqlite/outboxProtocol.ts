@@ -3,6 +3,7 @@ import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/evidence.js'
 import type { CommitStats, EnqueueResult, ListQuery, Retention, TransferResult } from '../driver.js'
+import type { Replacement } from '../actions.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import {
@@ -137,6 +138,8 @@ export interface Requests {
       from: StatusNumber
       state: StateRow
       drop: boolean
+      /** A head that replaces the one of the message. */
+      replacement?: Replacement
       /** Whether the text that searches find has changed: the subject has become known. */
       reindex?: boolean
       /** Process deaths in a row. @default 0 */
