@@ -6,14 +6,14 @@ import { ProviderIndex } from './feedback/providerIndex.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
-import { redactionOf } from './logging/redaction.js'
+import { type Redaction, redactionOf } from './logging/redaction.js'
 import { Mailer } from './mailer.js'
 import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import type { ResolvedOptions } from './options.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
-import type { Admit, QueueDriver } from './queue/driver.js'
+import type { Admit, QueuedMessage, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import { settleAll } from './settleAll.js'
 import { SuppressionLookup } from './suppressions/suppressionLookup.js'
@@ -37,6 +37,8 @@ import { TransportManager } from './transports/transportManager.js'
 import { TransportResolver } from './transports/transportResolver.js'
 import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
+import type { WebhookEndpoint } from './webhooks/webhookOptions.js'
+import type { Webhooks } from './webhooks/webhooks.js'
 
 /**
  * Creates the parts of a mailer and connects them.
@@ -76,7 +78,14 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     const admit: Admit = (submission) =>
       assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
     const common = { limit: limits.queue, maxAge, retain, logger, clock, token, admit }
-    queue = await openQueue(options.queue, { ...common, onChange: observer.changed })
+    const webhooks = options.webhooks && (await webhooksFor(options, options.webhooks, redaction, token))
+    const onChange = (message: QueuedMessage): void => {
+      observer.changed(message)
+      webhooks?.changed()
+    }
+    const recordsOf = webhooks?.recordsOf
+    queue = await openQueue(options.queue, { ...common, recordsOf, onChange })
+    webhooks?.connect(queue, events)
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
     const feedback = feedbackOf({ queue, suppressions, metrics, logger, bounces: options.bounces })
@@ -127,7 +136,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     }
     const alertMonitor =
       options.alerts &&
-      alertMonitorFor(options, options.alerts, { queue, metrics, dispatcher, events, runner })
+      alertMonitorFor(options, options.alerts, { queue, metrics, dispatcher, events, runner, webhooks })
     const activity = new ActivityReporter({
       queue,
       collector: figures,
@@ -159,6 +168,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       accepts: options.role !== 'deliver',
       dispatcher,
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
+      webhooks,
       transports: manager,
       settings,
       suppressionLookup,
@@ -234,9 +244,16 @@ function conditionOf(
 function alertMonitorFor(
   { limits, logger }: ResolvedOptions,
   plan: AlertPlan,
-  parts: { queue: QueueDriver; metrics: Metrics; dispatcher: Dispatcher; events: Events; runner: Runner },
+  parts: {
+    queue: QueueDriver
+    metrics: Metrics
+    dispatcher: Dispatcher
+    events: Events
+    runner: Runner
+    webhooks: Webhooks | undefined
+  },
 ): AlertMonitor {
-  const { queue, metrics, dispatcher, events, runner } = parts
+  const { queue, metrics, dispatcher, events, runner, webhooks } = parts
   const sources = {
     queue,
     metrics,
@@ -244,12 +261,23 @@ function alertMonitorFor(
     setup: () => runner.outage,
     reported: () => readReported(queue, Date.now()),
     capacity: limits.queue,
+    webhooks: webhooks && (() => webhooks.readings()),
   }
   const listener = {
     raised: (alert: Alert) => events.emit('alert', () => alert),
     cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
   }
   return new AlertMonitor(plan, sources, listener, logger)
+}
+
+async function webhooksFor(
+  { limits, logger }: ResolvedOptions,
+  endpoints: readonly WebhookEndpoint[],
+  redaction: Redaction,
+  token: string,
+): Promise<Webhooks> {
+  const { Webhooks: Loaded } = await import('./webhooks/webhooks.js')
+  return new Loaded({ endpoints, limit: limits.webhooks, redaction, logger, token })
 }
 
 function feedbackOf(parts: FeedbackDependencies): () => Promise<Feedback> {

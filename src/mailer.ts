@@ -40,6 +40,7 @@ import type { TemplateInspection, TemplateSummary } from './templates/templateCa
 import type { ReloadOptions } from './transports/transportManager.js'
 import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
+import type { Webhooks } from './webhooks/webhooks.js'
 
 /** Accepts mail, delivers it, and reports what happened to it. Created by `createMailer()`. */
 export class Mailer {
@@ -49,6 +50,8 @@ export class Mailer {
   readonly monitoring: Monitoring
   /** The list of addresses that get no more mail. */
   readonly suppressions: Suppressions
+  /** The endpoints that receive the events, if the option `webhooks` is set. */
+  readonly webhooks: Webhooks | undefined
   readonly #parts: MailerParts
   #closed: Promise<void> | undefined
 
@@ -57,6 +60,7 @@ export class Mailer {
     this.#parts = parts
     this.inbox = parts.inbox
     this.suppressions = parts.suppressions
+    this.webhooks = parts.webhooks
     this.monitoring = new Monitoring(() => this.#open)
   }
 

@@ -26,6 +26,8 @@ import type { ReloadOptions, TransportManager } from './transports/transportMana
 import type { TransportSettings } from './transports/transportSettings.js'
 import { MAX_TIMER, Validator } from './validation.js'
 import { ownVersion } from './version.js'
+import type { Webhooks } from './webhooks/webhooks.js'
+import type { WebhookMeasures } from './webhooks/webhookStatus.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
 export interface MailerStats extends QueueStats, MessageMeasures {
@@ -37,6 +39,8 @@ export interface MailerStats extends QueueStats, MessageMeasures {
   setup?: SetupStatus
   /** Whether safe mode is on: mail to recipients that are not allowed is redirected. */
   safeMode: boolean
+  /** The webhooks. */
+  webhooks: WebhookMeasures[]
   /** Event loop delay of the main thread in the last 5 to 10 s, measured from the first call of `stats()`. */
   eventLoop: EventLoopDelay
 }
@@ -68,6 +72,7 @@ export interface MailerParts {
   suppressionLookup: SuppressionLookup
   scheduler: Scheduler
   alertMonitor?: AlertMonitor
+  webhooks: Webhooks | undefined
   inbox?: Inbox
 }
 
@@ -82,6 +87,7 @@ export async function statsOf({
   metrics,
   validation,
   loopDelay,
+  webhooks,
 }: MailerParts): Promise<MailerStats> {
   return {
     ...(await queue.stats()),
@@ -91,6 +97,7 @@ export async function statsOf({
     transports: dispatcher.transports.statuses(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
     safeMode: validation.options.safeMode !== undefined,
+    webhooks: webhooks?.measures() ?? [],
     eventLoop: loopDelay.read(),
   }
 }
@@ -202,6 +209,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
     () => dispatcher.close(),
     () => runner.close(),
     () => activity.close(),
+    () => parts.webhooks?.close(deadline),
     () => queue.close(),
     () => waiters.close(),
     () => inbox?.close(),

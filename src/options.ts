@@ -21,6 +21,11 @@ import type { TransportInput, ResolvedTransport } from './transports/transportOp
 import type { ResolveTransport } from './transports/transportResolver.js'
 import { resolveUnsubscribe, type UnsubscribeOptions } from './unsubscribe/unsubscribeLink.js'
 import { Validator } from './validation.js'
+import {
+  resolveWebhooks,
+  type WebhookEndpoint,
+  type WebhookEndpointOptions,
+} from './webhooks/webhookOptions.js'
 
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
@@ -179,6 +184,12 @@ export interface MailerOptions {
    */
   logger?: Logger
   /**
+   * Endpoints that receive the mailer's events over HTTP, signed according to Standard Webhooks.
+   * @default none
+   * @example webhooks: [{ url: 'https://acme.example/hook', secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', events: ['bounced'] }]
+   */
+  webhooks?: WebhookEndpointOptions[]
+  /**
    * When and where to send alerts; `true` enables every rule with its defaults.
    * @default none
    * @example alerts: { oldest: { age: 300_000 }, threads: false }
@@ -211,6 +222,7 @@ export interface ResolvedOptions {
   bounces?: BouncePlan
   unsubscribe?: ReturnType<typeof resolveUnsubscribe>
   logger: Logger
+  webhooks?: WebhookEndpoint[]
   alerts?: AlertPlan
 }
 
@@ -240,6 +252,7 @@ const KEYS = [
   'bounces',
   'unsubscribe',
   'logger',
+  'webhooks',
   'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
@@ -291,6 +304,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['bounces'] !== undefined) resolved.bounces = resolveBounces(check, options['bounces'])
   const { unsubscribe } = options
   if (unsubscribe !== undefined) resolved.unsubscribe = resolveUnsubscribe(check, unsubscribe)
+  if (options['webhooks'] !== undefined) resolved.webhooks = resolveWebhooks(check, options['webhooks'])
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)

@@ -10,7 +10,7 @@ import type { Outcome } from '../protocol/outcome.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
-import type { SharedRecords } from './records.js'
+import type { RecordChange, SharedRecords } from './records.js'
 
 /** A message as the queue holds it. The driver owns the state; everything else only reads it. */
 export interface QueuedMessage {
@@ -81,6 +81,12 @@ export interface Consumer {
 /** Called after each change of a message, once the change is as safe as the queue promises. Must not throw. */
 export type ChangeListener = (message: QueuedMessage) => void
 
+/**
+ * Returns the records that are stored with a change of a message: in the same commit where the queue has one, else before it, so
+ * that none is lost with the process. Must not throw.
+ */
+export type RecordsOf = (message: QueuedMessage) => readonly RecordChange[]
+
 /** A mail that was submitted past the intake: in SQL. */
 export interface Submission {
   id: string
@@ -101,6 +107,8 @@ export interface DriverOptions {
   maxAge: number
   retain: Retention
   onChange: ChangeListener
+  /** Called before each change but an acceptance and the start of a delivery. @default no records */
+  recordsOf?: RecordsOf | undefined
   /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
   admit?: Admit
 }

@@ -126,6 +126,7 @@ export class GroupCommit {
       case 'write': {
         const answer = messages.write(write, now)
         if (answer === 'written' && write.reindex === true) searchIndex.update(write.seq)
+        if (answer === 'written' && write.records !== undefined) records.write(write.records, now)
         return answer
       }
       case 'release':

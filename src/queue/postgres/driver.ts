@@ -76,13 +76,14 @@ export class PostgresQueue implements QueueDriver {
   private constructor(options: PostgresQueueOptions, connections: PostgresConnections) {
     this.#options = options
     this.#connections = connections
-    const { schema, limit, retain, onChange, listen } = options
+    const { schema, limit, retain, onChange, recordsOf, listen } = options
     const owner = String(randomInt(2 ** 47))
     this.#store = new PostgresStore(connections, { schema, owner, limit, count: retain.count })
     this.#acceptor = new PostgresAcceptor(this.#store, { keepKey: retain.keys, changed: onChange })
     this.#queries = new StoredQueries(this.#store, orPostgresUnavailable)
     this.#mutations = new PostgresMutations(this.#store, {
       changed: onChange,
+      recordsOf,
       data: retain.data,
       maxAge: options.maxAge,
       cancelDelivery: (id) => this.#consumer?.cancelDelivery(id),
@@ -129,10 +130,11 @@ export class PostgresQueue implements QueueDriver {
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { onChange, retain, logger, listen, admit } = this.#options
+    const { onChange, recordsOf, retain, logger, listen, admit } = this.#options
     this.#consumer = new PostgresConsumer(consumer, {
       store: this.#store,
       changed: onChange,
+      recordsOf,
       data: retain.data,
       keepKey: retain.keys,
       admit,

@@ -1,7 +1,7 @@
 import type { Reported } from '../../feedback/deliveryStates.js'
 import type { Message } from '../../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from '../actions.js'
-import type { ChangeListener, Retention } from '../driver.js'
+import type { ChangeListener, RecordsOf, Retention } from '../driver.js'
 import { packState, unpackHead, unpackState } from '../rowCodec.js'
 import { show } from '../storedQueries.js'
 import { orPostgresUnavailable } from './postgresConnections.js'
@@ -10,6 +10,7 @@ import type { PostgresStore } from './postgresStore.js'
 
 interface PostgresMutationsOptions {
   changed: ChangeListener
+  recordsOf: RecordsOf | undefined
   data: Retention['data']
   maxAge: number
   /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
@@ -31,7 +32,7 @@ export class PostgresMutations {
    * action is requeued unless the action is stored.
    */
   async apply(id: string, action: ManualAction): Promise<Message> {
-    const { changed, data, maxAge } = this.#options
+    const { changed, data, maxAge, recordsOf } = this.#options
     for (;;) {
       const { paused, rows } = await orPostgresUnavailable(() => this.#store.find([id]))
       const [row] = rows
@@ -46,7 +47,8 @@ export class PostgresMutations {
         reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
         if (reported?.changes.length === 0) return show(row, paused)
         const dropContent = dropsContent(state.status, data)
-        const change = { id, row, state, dropContent, losses: 0 }
+        const records = recordsOf?.({ job, state, reported })
+        const change = { id, row, state, dropContent, losses: 0, records }
         written = (await orPostgresUnavailable(() => this.#store.update(change))) === 'written'
       } finally {
         withdrawn?.finish(written)

@@ -1,5 +1,5 @@
 import { type MailJob, type MessageState } from '../../message/messageState.js'
-import type { RecordRange } from '../records.js'
+import type { RecordChange, RecordRange } from '../records.js'
 import { packFiles, packJob, packState } from '../rowCodec.js'
 import type { StatusNumber, StoredRow } from '../storedRow.js'
 
@@ -82,6 +82,7 @@ export interface PostgresChange {
   losses: number
   /** The transport for which the message is held, if it is. */
   heldFor?: string
+  records?: readonly RecordChange[] | undefined
 }
 
 /** A change as the statements take it. */

@@ -4,7 +4,8 @@ import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { StatusCounts } from '../driver.js'
 import { statusesShownAs } from '../listing.js'
-import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
+import { storeWithRecords } from '../records.js'
+import type { ChangeResult, RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { unpackFiles } from '../rowCodec.js'
 import type { MessageReader, ReadRows } from '../storedQueries.js'
 import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
@@ -25,9 +26,6 @@ const MAX_BATCH = 100
 const MAX_SETTLEMENTS = 2
 /** Larger than the position of any message. */
 const MAX_POSITION = Number.MAX_SAFE_INTEGER
-
-/** `stale`: another change came first. */
-export type ChangeResult = 'written' | 'stale'
 
 /** The result of inserting a message; `known`: its id or its key exists. */
 export type Insertion = 'queued' | 'full' | 'known'
@@ -72,11 +70,8 @@ export class PostgresStore implements MessageReader {
     this.#connections = connections
     this.#options = options
     this.#statements = statementsFor(options.schema)
-    this.#settlements = new RequestBatcher(
-      MAX_BATCH,
-      (changes) => this.#update(changes, 'patient'),
-      MAX_SETTLEMENTS,
-    )
+    const settle = (changes: PostgresChange[]) => this.#store(changes, 'patient')
+    this.#settlements = new RequestBatcher(MAX_BATCH, settle, MAX_SETTLEMENTS)
   }
 
   /** A statement for a caller, on a connection of the queue. */
@@ -124,7 +119,7 @@ export class PostgresStore implements MessageReader {
 
   /** Stores a state that a caller waits for. */
   async update(change: PostgresChange): Promise<ChangeResult> {
-    const [result = 'stale'] = await this.#update([change], 'quick')
+    const [result = 'stale'] = await this.#store([change], 'quick')
     return result
   }
 
@@ -284,6 +279,11 @@ export class PostgresStore implements MessageReader {
   /** A name that no request had before. */
   nextOperation(): string {
     return `${this.#options.owner}.${++this.#operations}`
+  }
+
+  #store(changes: readonly PostgresChange[], patience: Patience): Promise<ChangeResult[]> {
+    const update = () => this.#update(changes, patience)
+    return storeWithRecords(changes, (records) => this.writeRecords(records), update)
   }
 
   async #update(changes: readonly PostgresChange[], patience: Patience): Promise<ChangeResult[]> {

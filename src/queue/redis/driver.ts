@@ -73,7 +73,7 @@ export class RedisQueue implements QueueDriver {
   private constructor(options: RedisQueueOptions, connections: Connections) {
     this.#options = options
     this.#connections = connections
-    const { limit, retain, onChange, logger } = options
+    const { limit, retain, onChange, recordsOf, logger } = options
     const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const bullPrefix = `{${options.prefix}}`
@@ -97,6 +97,7 @@ export class RedisQueue implements QueueDriver {
     this.#queries = new StoredQueries(this.#store, orUnavailable)
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed: onChange,
+      recordsOf,
       data: retain.data,
       maxAge: options.maxAge,
       cancelDelivery: (id) => this.#consumer?.cancelDelivery(id),
@@ -127,13 +128,14 @@ export class RedisQueue implements QueueDriver {
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { onChange, retain, logger, prefix } = this.#options
+    const { onChange, recordsOf, retain, logger, prefix } = this.#options
     this.#consumer = new RedisConsumer(consumer, {
       connections: this.#connections,
       prefix: `{${prefix}}`,
       store: this.#store,
       queue: this.#bullQueue,
       changed: onChange,
+      recordsOf,
       data: retain.data,
       logger,
     })

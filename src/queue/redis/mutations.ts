@@ -1,18 +1,20 @@
 import type { Reported } from '../../feedback/deliveryStates.js'
-import { enter, isSettled, type MessageState } from '../../message/messageState.js'
+import { enter, isSettled } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from '../actions.js'
-import type { ChangeListener, Retention } from '../driver.js'
+import type { ChangeListener, QueuedMessage, RecordsOf, Retention } from '../driver.js'
+import type { ChangeResult } from '../records.js'
 import { packState, unpackHead, unpackState } from '../rowCodec.js'
 import { show } from '../storedQueries.js'
 import type { StoredRow } from '../storedRow.js'
 import { orUnavailable } from './connections.js'
 import type { JobScheduler } from './jobScheduler.js'
 import type { Withdrawn } from './redisConsumer.js'
-import type { ChangeResult, FoundMessage, RedisStore } from './store.js'
+import type { FoundMessage, RedisStore } from './store.js'
 
 interface MutationsOptions {
   changed: ChangeListener
+  recordsOf: RecordsOf | undefined
   data: Retention['data']
   maxAge: number
   /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
@@ -50,7 +52,7 @@ export class Mutations {
         const { maxAge } = this.#options
         reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
         if (reported?.changes.length === 0) return show(row, paused)
-        written = (await orUnavailable(() => this.#update(id, row, state))) === 'written'
+        written = (await orUnavailable(() => this.#update(row, { job, state, reported }))) === 'written'
       } finally {
         withdrawn?.finish(written)
       }
@@ -68,16 +70,18 @@ export class Mutations {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
-    if ((await this.#update(id, row, state)) === 'stale') return
+    if ((await this.#update(row, { job, state })) === 'stale') return
     this.#options.changed({ job, state })
     this.#scheduler.remove(id)
   }
 
-  #update(id: string, row: StoredRow, state: MessageState): Promise<ChangeResult> {
+  #update(row: StoredRow, message: QueuedMessage): Promise<ChangeResult> {
+    const { job, state } = message
     return this.#store.update({
-      id,
+      id: job.id,
       rev: row.rev,
       state,
+      records: this.#options.recordsOf?.(message),
       dropContent: dropsContent(state.status, this.#options.data),
       losses: 0,
       needsJob: state.status === 'queued',

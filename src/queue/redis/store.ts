@@ -4,7 +4,13 @@ import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { EnqueueResult } from '../driver.js'
 import { statusesShownAs } from '../listing.js'
-import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
+import {
+  type ChangeResult,
+  type RecordChange,
+  type RecordRange,
+  type SharedRecord,
+  storeWithRecords,
+} from '../records.js'
 import { packState, unpackFiles } from '../rowCodec.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
@@ -36,10 +42,8 @@ export interface StateChange {
   needsJob: boolean
   /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
   heldIndex?: string
+  records?: readonly RecordChange[] | undefined
 }
-
-/** `stale`: another change came first. */
-export type ChangeResult = 'written' | 'stale'
 
 export interface FoundMessage {
   id: string
@@ -92,7 +96,7 @@ export class RedisStore {
     this.#patient = patient
     this.#options = options
     this.#claims = new RequestBatcher(MAX_BATCH, (ids) => this.#claimAll(ids))
-    this.#settlements = new RequestBatcher(MAX_BATCH, (changes) => this.#updateAll(changes, this.#patient))
+    this.#settlements = new RequestBatcher(MAX_BATCH, (changes) => this.#store(changes, this.#patient))
   }
 
   /** @param operation name of the command, by which {@link revoke} removes the messages again */
@@ -143,7 +147,7 @@ export class RedisStore {
 
   /** Stores a state that a caller waits for. */
   async update(change: StateChange): Promise<ChangeResult> {
-    const [result = 'stale'] = await this.#updateAll([change], this.#quick)
+    const [result = 'stale'] = await this.#store([change], this.#quick)
     return result
   }
 
@@ -242,6 +246,14 @@ export class RedisStore {
     const records = ids.map((id) => ({ id, op: this.nextOperation() }))
     const replies = await this.#run(this.#patient, 'claim', [this.#options.owner, Date.now()], records)
     return (replies as [Claim['action'], RowValues | string][]).map(unpackClaim)
+  }
+
+  #store(changes: readonly StateChange[], redis: Redis): Promise<ChangeResult[]> {
+    return storeWithRecords(
+      changes,
+      (records) => this.writeRecords(records),
+      () => this.#updateAll(changes, redis),
+    )
   }
 
   async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeResult[]> {

@@ -124,13 +124,11 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { onChange, retain, file } = this.#options
-    this.#lock = await DelivererLock.open(path.resolve(file))
+    this.#lock = await DelivererLock.open(path.resolve(this.#options.file))
     this.#outboxConsumer = new OutboxConsumer(
       this.#client,
       consumer,
-      onChange,
-      retain.data,
+      this.#options,
       this.#acceptor.cachedJobs,
     )
     this.#outboxConsumer.pause(this.#paused)
@@ -229,7 +227,11 @@ export class SqliteQueue implements QueueDriver {
 
   #notify(row: StoredRow, origin: { elsewhere?: true } = {}): void {
     const job = unpackHead(row)
-    this.#options.onChange({ job, state: unpackState(row, job), ...origin })
+    const message = { job, state: unpackState(row, job), ...origin }
+    // The thread has stored the expiry already.
+    const records = this.#options.recordsOf?.(message) ?? []
+    if (records.length > 0) this.#client.send('writeRecords', { changes: records })
+    this.#options.onChange(message)
   }
 
   #setPaused(paused: boolean): void {
@@ -263,7 +265,15 @@ export class SqliteQueue implements QueueDriver {
         reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
         if (reported?.changes.length === 0) return this.#show(row)
         const drop = dropsContent(state.status, this.#options.retain.data)
-        const request = { seq: row.seq, rev: row.rev, from: row.status, state: packState(state), drop }
+        const records = this.#options.recordsOf?.({ job, state, reported })
+        const request = {
+          seq: row.seq,
+          rev: row.rev,
+          from: row.status,
+          state: packState(state),
+          drop,
+          records,
+        }
         written = (await this.#client.request('write', request)) === 'written'
       } finally {
         if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)

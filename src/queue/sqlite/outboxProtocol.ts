@@ -124,6 +124,8 @@ export interface Requests {
       drop: boolean
       /** Whether the text that searches find has changed: the subject has become known. */
       reindex?: boolean
+      /** Stored with the state. */
+      records?: readonly RecordChange[] | undefined
     }
     answer: 'written' | 'stale'
   }
