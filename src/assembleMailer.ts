@@ -11,10 +11,10 @@ import { Mailer } from './mailer.js'
 import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
-import type { ResolvedOptions } from './options.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
 import type { Admit, QueuedMessage, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
+import type { ResolvedOptions } from './resolvedOptions.js'
 import { settleAll } from './settleAll.js'
 import { SuppressionLookup } from './suppressions/suppressionLookup.js'
 import { Suppressions } from './suppressions/suppressions.js'
@@ -83,8 +83,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       observer.changed(message)
       webhooks?.changed()
     }
-    const recordsOf = webhooks?.recordsOf
-    queue = await openQueue(options.queue, { ...common, recordsOf, onChange })
+    queue = await openQueue(options.queue, { ...common, recordsOf: webhooks?.recordsOf, onChange })
     webhooks?.connect(queue, events)
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)

@@ -19,8 +19,8 @@ import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
 import {
   applyToAll,
-  checkListQuery,
   countMessages,
+  listMessages,
   type MessageCount,
   type MessageFilter,
   pagesOf,
@@ -30,6 +30,7 @@ import type { TemplateData, TemplateLocale, TemplateName } from './message/templ
 import type { SendOptions } from './message/transactions.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
+import { cancelManually, markSentManually, retryManually } from './queue/actions.js'
 import type { ListQuery, MessagePage } from './queue/driver.js'
 import type { Schedule, ScheduleInput } from './schedules/schedule.js'
 import type { Suppressions } from './suppressions/suppressions.js'
@@ -47,7 +48,7 @@ export class Mailer {
   /** The embedded inbox, if a transport is `inbox:`. */
   readonly inbox: Inbox | undefined
   /** The figures of the queue and of all processes on it. */
-  readonly monitoring: Monitoring
+  readonly monitoring: Monitoring = new Monitoring(() => this.#open)
   /** The list of addresses that get no more mail. */
   readonly suppressions: Suppressions
   /** The endpoints that receive the events, if the option `webhooks` is set. */
@@ -61,7 +62,6 @@ export class Mailer {
     this.inbox = parts.inbox
     this.suppressions = parts.suppressions
     this.webhooks = parts.webhooks
-    this.monitoring = new Monitoring(() => this.#open)
   }
 
   /**
@@ -96,9 +96,7 @@ export class Mailer {
 
   /** Lists messages, newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field of the query */
   async list(query: ListQuery = {}): Promise<MessagePage> {
-    const { queue, redaction } = this.#parts
-    const page = await queue.list(checkListQuery(query))
-    return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
+    return listMessages(this.#parts, query)
   }
 
   /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
@@ -118,12 +116,12 @@ export class Mailer {
 
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
-    return this.#open.redaction.message(await this.#parts.queue.cancel(id))
+    return this.#open.redaction.message(await this.#parts.queue.act(id, cancelManually))
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
   async retry(id: string): Promise<Message> {
-    return this.#open.redaction.message(await this.#parts.queue.retry(id))
+    return this.#open.redaction.message(await this.#parts.queue.act(id, retryManually))
   }
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
@@ -133,7 +131,7 @@ export class Mailer {
 
   /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
   count(query: MessageFilter = {}): Promise<MessageCount> {
-    return countMessages(this.#parts.queue, checkListQuery(query))
+    return countMessages(this.#parts.queue, query)
   }
 
   /** Yields all matching messages, newest first, reading page by page. Useful for exports. */
@@ -152,7 +150,7 @@ export class Mailer {
 
   /** Settles a held or deferred message that you know has arrived. */
   async markSent(id: string): Promise<Message> {
-    return this.#open.redaction.message(await this.#parts.queue.markSent(id))
+    return this.#open.redaction.message(await this.#parts.queue.act(id, markSentManually))
   }
 
   /** Renders a template with this data in a thread. @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` */
@@ -280,10 +278,7 @@ export class Mailer {
     return this
   }
 
-  /**
-   * Stops accepting mail, waits at most `deadline` ms for deliveries in progress, then ends the SMTP sessions and the threads.
-   * Messages that are still waiting stay in a durable queue.
-   */
+  /** Stops accepting mail, waits at most `deadline` ms for deliveries in progress, then ends the sessions and threads. A durable queue keeps waiting messages. */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
     checkDeadline(deadline)
     return (this.#closed ??= closeParts(this.#parts, deadline))

@@ -26,8 +26,8 @@ import type { ReloadOptions, TransportManager } from './transports/transportMana
 import type { TransportSettings } from './transports/transportSettings.js'
 import { MAX_TIMER, Validator } from './validation.js'
 import { ownVersion } from './version.js'
-import type { Webhooks } from './webhooks/webhooks.js'
 import type { WebhookMeasures } from './webhooks/webhookStatus.js'
+import type { Webhooks } from './webhooks/webhooks.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
 export interface MailerStats extends QueueStats, MessageMeasures {

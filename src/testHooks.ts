@@ -1,6 +1,6 @@
 import type { Mailer } from './mailer.js'
 
-/** What the start page and tests need beyond the public API: mostly ways to make a mailer fail, to demonstrate it. */
+/** The start page and tests need this beyond the public API: mostly ways to make a mailer fail, to demonstrate it. */
 export interface TestHooks {
   /** Whether worker threads deliver, not the main thread. */
   threaded: boolean

@@ -1,4 +1,4 @@
-// The fuzz test for longer: npm run test:fuzz -- --minutes 60. `npm test` runs one minute of it.
+// The fuzz test for longer: npm run test:fuzz -- --minutes 60. `npm test` runs the same few patterns each time.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { parseArgs } from 'node:util'

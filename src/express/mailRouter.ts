@@ -21,6 +21,7 @@ import { loginPages, sessionHandlers } from './login.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
 import type { Auth } from './session.js'
 import { suppressionHandlers } from './suppressionHandlers.js'
+import { webhookHandlers } from './webhookHandlers.js'
 
 /** This path also has a page, which `loginPages()` adds to the router first. */
 const PAGE = '/login'
@@ -109,8 +110,9 @@ const Options = z.strictObject({
  * Creates an Express router with the HTTP API of a mailer and its dashboard. It can be mounted under any path.
  *
  * Scope `send`: `POST /messages` and `/messages/batch`, which respond with 202. Scope `read`: `GET /messages`, `/messages/:id`,
- * `/suppressions`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
- * `POST /messages/:id/{retry,cancel,mark-sent}`, and `POST` and `DELETE /suppressions`. Scope `templates`: the `mjml` of a mail may
+ * `/suppressions`, `/webhooks`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
+ * `POST /messages/:id/{retry,cancel,mark-sent}`, `POST` and `DELETE /suppressions`, and
+ * `POST /webhooks/:id/redeliver`. Scope `templates`: the `mjml` of a mail may
  * use `@app`, the application's helpers, and files of the template folder. `GET /healthz` and `/readyz` need no token. Errors are
  * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid
@@ -136,6 +138,7 @@ export function mailRouterWith(
       authenticator.scopesOf(request).includes('templates'),
     ),
     ...suppressionHandlers(mailer),
+    ...webhookHandlers(mailer),
     ...serviceHandlers(mailer),
     ...sessionHandlers(authenticator, up),
   }

@@ -3,6 +3,7 @@ import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
 import { isId } from '../message/ids.js'
 import type { Message } from '../message/messageView.js'
+import { withReports } from '../queue/actions.js'
 import type { QueueDriver } from '../queue/driver.js'
 import type { SharedRecord } from '../queue/records.js'
 import { type Suppression, suppressionKey } from '../suppressions/suppression.js'
@@ -148,7 +149,7 @@ export class Feedback {
     const { queue } = this.#parts
     try {
       await this.#suppress(id, reports)
-      return matchesIn(await this.#retrying(() => queue.report(id, reports)), reports)
+      return matchesIn(await this.#retrying(() => queue.act(id, withReports(reports))), reports)
     } catch (error) {
       if (error instanceof ThreadpostError && error.code === 'NOT_FOUND') return 0
       throw error

@@ -2,7 +2,7 @@
  * The contract of a queue. A driver stores messages and decides when each is due; it knows nothing of threads, SMTP or
  * templates. `test/support/queueSuite.ts` is this contract as tests: a new driver is complete when it passes them.
  */
-import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
+import type { Reported } from '../feedback/deliveryStates.js'
 import type { MailJob, MessageState, Settlement, Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/evidence.js'
@@ -10,6 +10,7 @@ import type { Outcome } from '../protocol/outcome.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
+import type { ManualAction } from './actions.js'
 import type { RecordChange, SharedRecords } from './records.js'
 
 /** A message as the queue holds it. The driver owns the state; everything else only reads it. */
@@ -222,23 +223,12 @@ export interface QueueDriver {
   /** Returns one page, newest first. @throws ThreadpostError `INVALID_MESSAGE` for an invalid `limit` or `cursor` */
   list(query: ListQuery): Promise<MessagePage>
   /**
-   * Cancels a message, even during its delivery if that certainly won't send it.
-   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if the envelope was sent already or the message is settled
+   * Changes a message as an operator or a delivery report asks: see `actions.ts`. A message in delivery can be cancelled if that
+   * certainly won't send it. Calls the change listener unless nothing has changed.
+   * @returns the message with the change
+   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if its status rules the action out
    */
-  cancel(id: string): Promise<Message>
-  /**
-   * Requeues a message that is deferred, held, or settled without being sent completely.
-   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is queued, sending or sent
-   */
-  retry(id: string): Promise<Message>
-  /** Settles a held or deferred message as sent. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` in any other status */
-  markSent(id: string): Promise<Message>
-  /**
-   * Adds delivery reports to the recipients of a message. A change is passed to the change listener with `reported`.
-   * @returns the message; without a change, nothing is stored
-   * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` while the message is being sent
-   */
-  report(id: string, reports: readonly RecipientReport[]): Promise<Message>
+  act(id: string, action: ManualAction): Promise<Message>
   /** Stops handing out messages until `resume()`, in every process on the queue. Deliveries in progress continue. */
   pause(): Promise<void>
   /** Ends the pause. */

@@ -48,39 +48,6 @@ export interface SharedRecords {
 /** The result of a change of a message; `stale`: another change came first. */
 export type ChangeResult = 'written' | 'stale'
 
-/** A change of a message that comes with records. */
-interface Accompanied {
-  records?: readonly RecordChange[] | undefined
-}
-
-/**
- * Stores the records of some changes, then the changes: what a record announces is never lost with the process. Takes back the
- * records of changes that turn out stale.
- */
-export async function storeWithRecords<Change extends Accompanied>(
-  changes: readonly Change[],
-  write: (changes: readonly RecordChange[]) => Promise<void>,
-  store: () => Promise<ChangeResult[]>,
-): Promise<ChangeResult[]> {
-  const records = changes.flatMap((change) => change.records ?? [])
-  if (records.length === 0) return store()
-  await write(records)
-  const results = await store()
-  const stale = changes.flatMap(({ records = [] }, index) => (results[index] === 'stale' ? records : []))
-  if (stale.length > 0) await write(stale.map(reverted))
-  return results
-}
-
-/** The change that takes back another: of numbers that were added, or of a whole record. */
-function reverted({ key, keepUntil, add }: RecordChange): RecordChange {
-  if (add === undefined) return { key, keepUntil, remove: true }
-  return {
-    key,
-    keepUntil,
-    add: Object.fromEntries(Object.entries(add).map(([name, amount]) => [name, -amount])),
-  }
-}
-
 /** The stored part of a record. */
 export interface RecordValue {
   numbers: Record<string, number>

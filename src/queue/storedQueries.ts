@@ -1,9 +1,9 @@
 import { isId } from '../message/ids.js'
-import type { MailJob, Status } from '../message/messageState.js'
+import { isSettled, type MailJob, type Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
-import type { ListQuery, MessagePage, QueueStats, StatusCounts } from './driver.js'
+import type { ListQuery, MessagePage, QueuedMessage, QueueStats, StatusCounts } from './driver.js'
 import { cursorPosition, pageLimit, matches, paginate, shownCounts, shownStatus } from './listing.js'
-import { boundSubject, rowToMessage, statusOf, unpackHead, unpackLoaded } from './rowCodec.js'
+import { boundSubject, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from './rowCodec.js'
 import type { LoadedRow, StoredRow } from './storedRow.js'
 
 /** Messages that are read for one page of a filtered listing at most. */
@@ -30,7 +30,7 @@ export interface MessageReader {
 /** Runs a command for a caller. @throws ThreadpostError `QUEUE_UNAVAILABLE` if the server does not answer it */
 export type Guard = <T>(command: () => Promise<T>) => Promise<T>
 
-/** Reads the messages on a server. Each method throws `QUEUE_UNAVAILABLE` while the server can't be reached. */
+/** Reads the messages on a server, for a driver whose methods of these names these are. Each throws `QUEUE_UNAVAILABLE` while the server can't be reached. */
 export class StoredQueries {
   readonly #store: MessageReader
   readonly #guard: Guard
@@ -40,17 +40,17 @@ export class StoredQueries {
     this.#guard = guard
   }
 
-  async find(id: string): Promise<Message | undefined> {
+  readonly find = async (id: string): Promise<Message | undefined> => {
     const { paused, rows } = await this.#guard(() => this.#store.find([id]))
     return rows[0] && show(rows[0], paused)
   }
 
-  async load(id: string): Promise<MailJob | 'dropped' | undefined> {
+  readonly load = async (id: string): Promise<MailJob | 'dropped' | undefined> => {
     const row = await this.#guard(() => this.#store.load(id))
     return row && unpackLoaded(row)
   }
 
-  async list(query: ListQuery): Promise<MessagePage> {
+  readonly list = async (query: ListQuery): Promise<MessagePage> => {
     const limit = pageLimit(query)
     let before = cursorPosition(query)
     const { q = '' } = query
@@ -70,9 +70,18 @@ export class StoredQueries {
     return { messages, cursor: String(before) }
   }
 
-  async stats(): Promise<QueueStats> {
+  readonly stats = async (): Promise<QueueStats> => {
     const { counts, ...rest } = await this.#guard(() => this.#store.stats())
     return { ...shownCounts(counts, rest.paused), ...rest }
+  }
+
+  /** Reads a message for its change listener if another process has settled it. Undefined while the server can't be reached. */
+  async settledElsewhere(id: string): Promise<QueuedMessage | undefined> {
+    const found = await this.#store.find([id]).catch(() => undefined)
+    const row = found?.rows[0]
+    if (row === undefined || !isSettled(statusOf(row))) return undefined
+    const job = unpackHead(row)
+    return { job, state: unpackState(row, job), elsewhere: true }
   }
 
   async #listOne(id: string, query: ListQuery): Promise<MessagePage> {

@@ -11,7 +11,7 @@ export interface WaitOptions {
   /** Maximum wait in ms; `Infinity` waits forever. @default 60_000 */
   timeout?: number
   /**
-   * What to wait for. `'settled'`: the next server has accepted the message, or it ended otherwise. `'delivered'`: in addition, it
+   * The moment to wait for. `'settled'`: the next server has accepted the message, or it ended otherwise. `'delivered'`: in addition, it
    * was reported of every recipient who was sent to that the mail was delivered or bounced, which not every provider reports.
    * @default 'settled'
    */

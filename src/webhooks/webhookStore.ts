@@ -81,7 +81,7 @@ export function newEvent(
 }
 
 export function counted(endpoint: string, add: Partial<EndpointCounts>): RecordChange {
-  return { key: stateKey(endpoint), keepUntil: FOREVER, add: add as Record<string, number> }
+  return { key: stateKey(endpoint), keepUntil: FOREVER, add: add }
 }
 
 export function troubled(endpoint: string, trouble: Trouble | undefined): RecordChange {

@@ -3,6 +3,7 @@ import Sqlite from 'better-sqlite3'
 import { Redis } from 'ioredis'
 import { expect, it, onTestFinished } from 'vitest'
 import { SILENT } from '../../src/logging/logger.js'
+import { cancelManually } from '../../src/queue/actions.js'
 import type { Consumer, QueueDriver, QueuedMessage } from '../../src/queue/driver.js'
 import { RedisQueue } from '../../src/queue/redis/driver.js'
 import { builtSqlite } from '../support/built.js'
@@ -68,7 +69,7 @@ async function refusedAndSent(queue: QueueDriver, refuse: () => Promise<() => Pr
   await queue.start(consumer)
   await expect.poll(() => consumer.busy).toBe(true)
   const allow = await refuse()
-  const answers = await Promise.allSettled(ids.map((id) => queue.cancel(id)))
+  const answers = await Promise.allSettled(ids.map((id) => queue.act(id, cancelManually)))
   await allow()
   for (const answer of answers)
     expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'QUEUE_UNAVAILABLE' } })

@@ -3,8 +3,8 @@ import { promisify } from 'node:util'
 import { createMailer, type Logger } from 'threadpost'
 import { expect, it, onTestFinished } from 'vitest'
 import { endProcess, startFleetWorker } from '../support/fleet.js'
+import { testFleet } from '../support/fleetSuite.js'
 import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
-import { mostInASecond } from '../support/mostInASecond.js'
 import { startPostgres, usePostgres } from '../support/postgres.js'
 import { environment, main } from '../support/serve.js'
 import { describeWith } from '../support/tools.js'
@@ -15,20 +15,7 @@ const run = promisify(execFile)
 describeWith(['postgres'], 'processes that share a queue on Postgres', ({ postgres: tool }) => {
   const postgres = usePostgres(tool)
 
-  it('a sending process has no threads, learns the outcome of its message, and its attachment arrives byte for byte', async () => {
-    const queue = postgres.place()
-    const mailer = await testSender({ queue })
-    expect((await mailer.stats()).threads).toEqual([])
-    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte)
-    const { id } = await mailer.send({ ...MAIL, attachments: [{ filename: 'b.bin', content: bytes }] })
-    const outcome = mailer.wait(id)
-    const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
-    expect(await outcome).toMatchObject({ status: 'sent', transport: 'default' })
-    const [mail] = inbox.stored()
-    expect(Buffer.from(mail?.raw ?? []).toString()).toContain(
-      Buffer.from(bytes).toString('base64').slice(0, 76),
-    )
-  })
+  testFleet(() => postgres.place())
 
   it('without notifications, as behind a pooler, messages are delivered and waited for all the same', async () => {
     const queue = { ...postgres.place(), listen: false }
@@ -57,20 +44,6 @@ describeWith(['postgres'], 'processes that share a queue on Postgres', ({ postgr
     const uncertain = messages.filter((message) => message.uncertain).length
     expect(uncertain).toBeGreaterThan(5)
     expect(uncertain).toBeLessThan(30)
-  }, 120_000)
-
-  it('all workers together stay within the rate of a transport in every second', async () => {
-    const queue = postgres.place()
-    const inbox = await testInbox({ keep: 1_000 })
-    const rate = 50
-    const count = 200
-    const mailer = await testSender({ queue })
-    await mailer.sendMany(Array.from({ length: count }, () => MAIL))
-    const options = { role: 'deliver', queue, transport: { url: inbox.url, rate } }
-    await Promise.all([1, 2, 3].map(() => startFleetWorker(options)))
-    await expect.poll(() => inbox.count).toBe(count)
-    const arrivals = inbox.stored().map(({ receivedAt }) => Date.parse(receivedAt))
-    expect(mostInASecond(arrivals)).toBeLessThanOrEqual(rate)
   }, 120_000)
 
   it('while Postgres is down, mail is refused at once, and everything continues by itself when it is back', async () => {

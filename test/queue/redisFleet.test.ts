@@ -1,34 +1,19 @@
 import { createMailer, type Logger } from 'threadpost'
 import { expect, it } from 'vitest'
 import { builtFile } from '../support/built.js'
-import { startFleetWorker } from '../support/fleet.js'
+import { testFleet } from '../support/fleetSuite.js'
 import { folderOf } from '../support/folder.js'
 import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
-import { mostInASecond } from '../support/mostInASecond.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 import { startWorker } from '../support/worker.js'
 
-const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
 const WELCOME = '<mjml><mj-head><mj-title>Hi {{name}}</mj-title></mj-head><mj-body></mj-body></mjml>'
 
 describeWith(['redis-server'], 'processes that share a queue on Redis', ({ 'redis-server': tool }) => {
   const redis = useRedis(tool)
 
-  it('a sending process has no threads, learns the outcome of its message, and its attachment arrives byte for byte', async () => {
-    const queue = redis.place()
-    const mailer = await testSender({ queue })
-    expect((await mailer.stats()).threads).toEqual([])
-    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte)
-    const { id } = await mailer.send({ ...MAIL, attachments: [{ filename: 'b.bin', content: bytes }] })
-    const outcome = mailer.wait(id)
-    const { inbox } = await mailerWithInbox({ role: 'deliver', queue })
-    expect(await outcome).toMatchObject({ status: 'sent', transport: 'default' })
-    const [mail] = inbox.stored()
-    expect(Buffer.from(mail?.raw ?? []).toString()).toContain(
-      Buffer.from(bytes).toString('base64').slice(0, 76),
-    )
-  })
+  testFleet(() => redis.place())
 
   it('a sender without templates leaves their checks to the worker, whatever the name of its first transport', async () => {
     const queue = redis.place()
@@ -81,29 +66,6 @@ describeWith(['redis-server'], 'processes that share a queue on Redis', ({ 'redi
       status: 'queued',
     })
   })
-
-  it('all workers together stay within the rate of a transport in every second, although one is stopped and one ends', async () => {
-    const queue = redis.place()
-    const inbox = await testInbox({ keep: 1_000 })
-    const rate = 50
-    const count = 500
-    const mailer = await testSender({ queue })
-    await mailer.sendMany(Array.from({ length: count }, () => MAIL))
-    const options = { role: 'deliver', queue, transport: { url: inbox.url, rate } }
-    const [stopped, ending] = await Promise.all([1, 2, 3, 4, 5].map(() => startFleetWorker(options)))
-    await expect.poll(() => inbox.count).toBeGreaterThan(100)
-    stopped?.kill('SIGSTOP')
-    await expect.poll(() => inbox.count).toBeGreaterThan(200)
-    ending?.kill('SIGTERM')
-    await expect.poll(() => inbox.count).toBeGreaterThan(300)
-    stopped?.kill('SIGCONT')
-    // The stopped worker's messages may be taken over and arrive twice.
-    await expect.poll(() => mailer.stats()).toMatchObject({ sent: count })
-    expect(inbox.count).toBeGreaterThanOrEqual(count)
-    const arrivals = inbox.stored().map(({ receivedAt }) => Date.parse(receivedAt))
-    // The inbox counts a message between its envelope and its reply, and its permit is in use all that time.
-    expect(mostInASecond(arrivals)).toBeLessThanOrEqual(rate)
-  }, 300_000)
 
   it('a mailer warns at the start about settings of Redis that may lose mail, and never logs the password', async () => {
     const logged: string[] = []

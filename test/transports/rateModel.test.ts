@@ -6,6 +6,7 @@ import { resolveRetry } from '../../src/delivery/retry.js'
 import { SILENT } from '../../src/logging/logger.js'
 import { redactionOf } from '../../src/logging/redaction.js'
 import type { Outcome, SmtpReply } from '../../src/protocol/outcome.js'
+import { cancelManually } from '../../src/queue/actions.js'
 import { MemoryQueue } from '../../src/queue/memory/driver.js'
 import { SuppressionLookup } from '../../src/suppressions/suppressionLookup.js'
 import { Events } from '../../src/telemetry/events.js'
@@ -155,7 +156,7 @@ describe('the admission queue in a model of threads, servers, and a blocked even
             time.at(start + at, () => {
               const id = ids[which % Math.max(1, ids.length)]
               if (id === undefined) return
-              queue.cancel(id).then(
+              queue.act(id, cancelManually).then(
                 () => cancelled.add(id),
                 () => undefined,
               )

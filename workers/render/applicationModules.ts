@@ -83,7 +83,7 @@ export interface SetupContext {
   helper(name: string, helper: Helper): void
   /** Values that templates read as `@app`. */
   globals: JsonObject
-  /** What `load` functions receive as `app`: put the connections that they need here. It begins with the globals. */
+  /** The `app` of `load` functions: put the connections that they need here. It begins with the globals. */
   app: Record<string, unknown>
   /** Writes to the mailer's logger, as pino does: fields and a message, or a message alone. */
   log: Record<'debug' | 'info' | 'warn' | 'error', (fields: unknown, message?: unknown) => void>
@@ -112,7 +112,7 @@ export class ApplicationModules {
     this.app = structuredClone(globals)
   }
 
-  /** What `load` functions receive as `app`. Complete once `helpers()` has resolved. */
+  /** The `app` of `load` functions. Complete once `helpers()` has resolved. */
   readonly app: Record<string, unknown>
 
   get hasSetup(): boolean {

@@ -1,5 +1,5 @@
 import { Clock, waitAtMost } from '../../clock.js'
-import type { RecipientReport, Reported } from '../../feedback/deliveryStates.js'
+import type { Reported } from '../../feedback/deliveryStates.js'
 import {
   enter,
   isSettled,
@@ -9,14 +9,7 @@ import {
   type Status,
 } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
-import {
-  cancelManually,
-  type ManualAction,
-  markSentManually,
-  notFound,
-  retryManually,
-  withReports,
-} from '../actions.js'
+import { type ManualAction, notFound } from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -101,12 +94,6 @@ export class MemoryQueue implements QueueDriver {
       }),
     )
   }
-
-  readonly cancel = (id: string): Promise<Message> => this.#act(id, cancelManually)
-  readonly retry = (id: string): Promise<Message> => this.#act(id, retryManually)
-  readonly markSent = (id: string): Promise<Message> => this.#act(id, markSentManually)
-  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
-    this.#act(id, withReports(reports))
 
   pause(): Promise<void> {
     this.#paused = true
@@ -243,7 +230,7 @@ export class MemoryQueue implements QueueDriver {
   }
 
   /** Rejects with whatever the action throws. */
-  #act(id: string, action: ManualAction): Promise<Message> {
+  act(id: string, action: ManualAction): Promise<Message> {
     return new Promise((resolve) => {
       const entry = this.#store.get(id)
       if (entry === undefined) throw notFound(id)

@@ -1,26 +1,16 @@
 import { randomInt } from 'node:crypto'
 import { Deadline } from '../../clock.js'
 import { ThreadpostError } from '../../errors.js'
-import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
-import { isSettled, type MailJob } from '../../message/messageState.js'
+import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
-import { cancelManually, markSentManually, retryManually, withReports } from '../actions.js'
+import type { ManualAction } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
-import type {
-  Consumer,
-  DriverOptions,
-  EnqueueResult,
-  ListQuery,
-  MessagePage,
-  QueueDriver,
-  QueueStats,
-  Transaction,
-} from '../driver.js'
+import type { Consumer, DriverOptions, EnqueueResult, QueueDriver, Transaction } from '../driver.js'
 import type { SharedRecords } from '../records.js'
-import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
+import { StoredMutations } from '../storedMutations.js'
 import { StoredQueries } from '../storedQueries.js'
 import { prepareSchema } from './migrate.js'
 import { PostgresAcceptor } from './postgresAcceptor.js'
@@ -31,7 +21,6 @@ import {
 } from './postgresConnections.js'
 import { PostgresConsumer } from './postgresConsumer.js'
 import { PostgresMaintenance } from './postgresMaintenance.js'
-import { PostgresMutations } from './postgresMutations.js'
 import { PostgresStore } from './postgresStore.js'
 import { PostgresSubscriptions } from './postgresSubscriptions.js'
 import { channelsOf } from './statements.js'
@@ -60,12 +49,15 @@ export class PostgresQueue implements QueueDriver {
     write: (changes) => orPostgresUnavailable(() => this.#store.writeRecords(changes)),
     read: (ranges) => orPostgresUnavailable(() => this.#store.readRecords(ranges)),
   }
+  readonly find: QueueDriver['find']
+  readonly load: QueueDriver['load']
+  readonly list: QueueDriver['list']
+  readonly stats: QueueDriver['stats']
   readonly #options: PostgresQueueOptions
   readonly #connections: PostgresConnections
   readonly #store: PostgresStore
   readonly #acceptor: PostgresAcceptor
-  readonly #queries: StoredQueries
-  readonly #mutations: PostgresMutations
+  readonly #mutations: StoredMutations
   readonly #subscriptions: PostgresSubscriptions
   #consumer: PostgresConsumer | undefined
   #maintenance: PostgresMaintenance | undefined
@@ -80,8 +72,11 @@ export class PostgresQueue implements QueueDriver {
     const owner = String(randomInt(2 ** 47))
     this.#store = new PostgresStore(connections, { schema, owner, limit, count: retain.count })
     this.#acceptor = new PostgresAcceptor(this.#store, { keepKey: retain.keys, changed: onChange })
-    this.#queries = new StoredQueries(this.#store, orPostgresUnavailable)
-    this.#mutations = new PostgresMutations(this.#store, {
+    const queries = new StoredQueries(this.#store, orPostgresUnavailable)
+    ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
+    this.#mutations = new StoredMutations(this.#store, {
+      guard: orPostgresUnavailable,
+      write: (mutation) => this.#store.update({ ...mutation, losses: 0 }),
       changed: onChange,
       recordsOf,
       data: retain.data,
@@ -93,7 +88,10 @@ export class PostgresQueue implements QueueDriver {
       listen,
       follow: () => this.#follow(),
       settledOf: (ids) => this.#store.settled(ids),
-      settled: (id) => void this.#announceSettled(id),
+      settled: async (id) => {
+        const message = await queries.settledElsewhere(id)
+        if (message !== undefined && this.#subscriptions.has(id)) onChange(message)
+      },
     })
   }
 
@@ -154,27 +152,9 @@ export class PostgresQueue implements QueueDriver {
     this.#consumer.start()
   }
 
-  find(id: string): Promise<Message | undefined> {
-    return this.#queries.find(id)
+  act(id: string, action: ManualAction): Promise<Message> {
+    return this.#mutations.apply(id, action)
   }
-
-  load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    return this.#queries.load(id)
-  }
-
-  list(query: ListQuery): Promise<MessagePage> {
-    return this.#queries.list(query)
-  }
-
-  stats(): Promise<QueueStats> {
-    return this.#queries.stats()
-  }
-
-  readonly cancel = (id: string): Promise<Message> => this.#mutations.apply(id, cancelManually)
-  readonly retry = (id: string): Promise<Message> => this.#mutations.apply(id, retryManually)
-  readonly markSent = (id: string): Promise<Message> => this.#mutations.apply(id, markSentManually)
-  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
-    this.#mutations.apply(id, withReports(reports))
 
   async pause(): Promise<void> {
     await orPostgresUnavailable(() => this.#store.pause())
@@ -245,19 +225,6 @@ export class PostgresQueue implements QueueDriver {
         void this.#subscriptions.check()
       },
     )
-  }
-
-  /** Announces a followed message that another process has settled. */
-  async #announceSettled(id: string): Promise<void> {
-    try {
-      const { rows } = await this.#store.find([id])
-      const [row] = rows
-      if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
-      const job = unpackHead(row)
-      this.#options.onChange({ job, state: unpackState(row, job), elsewhere: true })
-    } catch {
-      // Postgres is unavailable. The followed messages are looked at again.
-    }
   }
 }
 

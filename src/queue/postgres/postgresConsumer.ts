@@ -11,6 +11,7 @@ import {
 import { WindowCounter } from '../../structures/windowCounter.js'
 import type { Admit, ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
 import { unpackClaimed, unpackFiles, unpackHead, unpackState } from '../rowCodec.js'
+import type { Withdrawal } from '../storedMutations.js'
 import { PostgresOutcomes } from './postgresOutcomes.js'
 import type { PostgresClaim, PostgresRow } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
@@ -47,12 +48,6 @@ interface Delivery {
   job: MailJob
   /** Whether the consumer has begun it. */
   started: boolean
-}
-
-/** A message that was taken back from its delivery and will not be sent; the delivery's outcome is ignored. */
-export interface Withdrawal {
-  /** @param changed whether the message's new state is stored; if not, it is requeued */
-  finish(changed: boolean): void
 }
 
 /**

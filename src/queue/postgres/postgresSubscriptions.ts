@@ -13,7 +13,7 @@ export interface PostgresSubscriptionsOptions {
   /** Returns those of the ids whose message is settled. */
   settledOf: (ids: readonly string[]) => Promise<string[]>
   /** Called when another process settled a followed message, or may have settled it earlier. */
-  settled: (id: string) => void
+  settled: (id: string) => Promise<void>
 }
 
 /** Reports the settlement of single messages by any process. */
@@ -48,7 +48,7 @@ export class PostgresSubscriptions {
   notified(payload: string): void {
     const [owner, ...ids] = payload.split(' ')
     if (owner === this.#options.owner) return
-    for (const id of ids) if (this.#followed.has(id)) this.#options.settled(id)
+    for (const id of ids) if (this.#followed.has(id)) void this.#options.settled(id)
   }
 
   /** Looks at the followed messages: some may have been settled without a notification. */
@@ -57,7 +57,7 @@ export class PostgresSubscriptions {
     if (ids.length === 0) return
     try {
       for (const id of await this.#options.settledOf(ids))
-        if (this.#followed.has(id)) this.#options.settled(id)
+        if (this.#followed.has(id)) void this.#options.settled(id)
     } catch {
       // Postgres is unavailable; the next look comes soon.
     }

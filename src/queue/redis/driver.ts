@@ -1,24 +1,15 @@
 import { Deadline } from '../../clock.js'
-import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
-import { isSettled, type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
+import { type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
-import { cancelManually, markSentManually, retryManually, withReports } from '../actions.js'
+import type { ManualAction } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
-import type {
-  Consumer,
-  EnqueueResult,
-  ListQuery,
-  MessagePage,
-  DriverOptions,
-  QueueDriver,
-  QueueStats,
-} from '../driver.js'
+import type { Consumer, EnqueueResult, DriverOptions, QueueDriver } from '../driver.js'
 import type { SharedRecords } from '../records.js'
-import { statusOf, unpackHead, unpackState } from '../rowCodec.js'
+import { unpackHead } from '../rowCodec.js'
 import { StoredQueries } from '../storedQueries.js'
 import { BullQueue } from './bullQueue.js'
 import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
@@ -57,13 +48,16 @@ export class RedisQueue implements QueueDriver {
     write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
     read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
   }
+  readonly find: QueueDriver['find']
+  readonly load: QueueDriver['load']
+  readonly list: QueueDriver['list']
+  readonly stats: QueueDriver['stats']
   readonly #options: RedisQueueOptions
   readonly #connections: Connections
   readonly #store: RedisStore
   readonly #bullQueue: BullQueue
   readonly #scheduler: JobScheduler
   readonly #acceptor: RedisAcceptor
-  readonly #queries: StoredQueries
   readonly #mutations: Mutations
   readonly #subscriptions: RedisSubscriptions
   #consumer: RedisConsumer | undefined
@@ -94,7 +88,8 @@ export class RedisQueue implements QueueDriver {
       changed: onChange,
       addJobs: (jobs) => this.#scheduler.add(jobs),
     })
-    this.#queries = new StoredQueries(this.#store, orUnavailable)
+    const queries = new StoredQueries(this.#store, orUnavailable)
+    ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed: onChange,
       recordsOf,
@@ -105,7 +100,10 @@ export class RedisQueue implements QueueDriver {
     this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {
       prefix,
       owner,
-      settled: (id) => void this.#announceSettled(id),
+      settled: async (id) => {
+        const message = await queries.settledElsewhere(id)
+        if (message !== undefined && this.#subscriptions.has(id)) onChange(message)
+      },
     })
   }
 
@@ -150,27 +148,9 @@ export class RedisQueue implements QueueDriver {
     await this.#consumer.start()
   }
 
-  find(id: string): Promise<Message | undefined> {
-    return this.#queries.find(id)
+  act(id: string, action: ManualAction): Promise<Message> {
+    return this.#mutations.apply(id, action)
   }
-
-  load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    return this.#queries.load(id)
-  }
-
-  list(query: ListQuery): Promise<MessagePage> {
-    return this.#queries.list(query)
-  }
-
-  stats(): Promise<QueueStats> {
-    return this.#queries.stats()
-  }
-
-  readonly cancel = (id: string): Promise<Message> => this.#mutations.apply(id, cancelManually)
-  readonly retry = (id: string): Promise<Message> => this.#mutations.apply(id, retryManually)
-  readonly markSent = (id: string): Promise<Message> => this.#mutations.apply(id, markSentManually)
-  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
-    this.#mutations.apply(id, withReports(reports))
 
   async pause(): Promise<void> {
     await orUnavailable(() => this.#connections.quick.ping())
@@ -212,18 +192,5 @@ export class RedisQueue implements QueueDriver {
     await this.#scheduler.close(grace)
     await grace.until(this.#store.deregister())
     this.#connections.close()
-  }
-
-  /** Announces a followed message that another process has settled. */
-  async #announceSettled(id: string): Promise<void> {
-    try {
-      const { rows } = await this.#store.find([id])
-      const [row] = rows
-      if (row === undefined || !isSettled(statusOf(row)) || !this.#subscriptions.has(id)) return
-      const job = unpackHead(row)
-      this.#options.onChange({ job, state: unpackState(row, job), elsewhere: true })
-    } catch {
-      // Redis is unavailable. When it is back, all followed messages are read again.
-    }
   }
 }

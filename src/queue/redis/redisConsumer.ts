@@ -16,6 +16,7 @@ import { dropsContent } from '../actions.js'
 import type { ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
 import type { ChangeResult } from '../records.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
+import type { Withdrawal } from '../storedMutations.js'
 import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
 import { BullWorker, type JobResult } from './bullWorker.js'
@@ -49,12 +50,6 @@ interface Delivery {
   started: boolean
   /** Ends the message's job. */
   end: (result: JobResult | Promise<JobResult>) => void
-}
-
-/** A message that was taken back from its delivery and will not be sent; the delivery's outcome is ignored. */
-export interface Withdrawn {
-  /** @param changed whether the message's new state is stored; if not, it is requeued */
-  finish(changed: boolean): void
 }
 
 /**
@@ -107,7 +102,7 @@ export class RedisConsumer {
   }
 
   /** Withdraws a message from its delivery. @returns undefined if this process has not claimed it, or may have sent it */
-  cancelDelivery(id: string): Withdrawn | undefined {
+  cancelDelivery(id: string): Withdrawal | undefined {
     const delivery = this.#deliveries.get(id)
     if (delivery === undefined || (delivery.started && !this.#consumer.cancel(id))) return undefined
     this.#deliveries.delete(id)

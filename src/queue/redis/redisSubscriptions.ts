@@ -5,7 +5,7 @@ import { Subscriptions } from '../subscriptions.js'
 export class RedisSubscriptions {
   readonly #channel: string
   readonly #owner: string
-  readonly #settled: (id: string) => void
+  readonly #settled: (id: string) => Promise<void>
   readonly #openConnection: () => Redis
   readonly #followed = new Subscriptions({
     // Another process may have settled the message before the subscription began.
@@ -20,7 +20,7 @@ export class RedisSubscriptions {
   /** @param settled called when another process settled a followed message, or may have settled it earlier */
   constructor(
     open: () => Redis,
-    { prefix, owner, settled }: { prefix: string; owner: string; settled: (id: string) => void },
+    { prefix, owner, settled }: { prefix: string; owner: string; settled: (id: string) => Promise<void> },
   ) {
     this.#openConnection = open
     this.#channel = `${prefix}done`
@@ -55,11 +55,11 @@ export class RedisSubscriptions {
     this.#subscriber.on('message', (_channel: string, text: string) => {
       const [owner, ...ids] = text.split(' ')
       if (owner === this.#owner) return
-      for (const id of ids) if (this.#followed.has(id)) this.#settled(id)
+      for (const id of ids) if (this.#followed.has(id)) void this.#settled(id)
     })
     // Settlements that were published while the connection was down did not arrive.
     this.#subscriber.on('ready', () => {
-      for (const id of this.#followed.ids()) this.#settled(id)
+      for (const id of this.#followed.ids()) void this.#settled(id)
     })
     return this.#subscriber
   }

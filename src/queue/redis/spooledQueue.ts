@@ -1,8 +1,8 @@
 import { ThreadpostError } from '../../errors.js'
-import type { RecipientReport } from '../../feedback/deliveryStates.js'
 import { isSettled, type MailJob, newState, type Settlement } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
+import type { ManualAction } from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -135,20 +135,8 @@ export class SpooledQueue implements QueueDriver {
     return this.#redis.list(query)
   }
 
-  cancel(id: string): Promise<Message> {
-    return this.#redis.cancel(id)
-  }
-
-  retry(id: string): Promise<Message> {
-    return this.#redis.retry(id)
-  }
-
-  markSent(id: string): Promise<Message> {
-    return this.#redis.markSent(id)
-  }
-
-  report(id: string, reports: readonly RecipientReport[]): Promise<Message> {
-    return this.#redis.report(id, reports)
+  act(id: string, action: ManualAction): Promise<Message> {
+    return this.#redis.act(id, action)
   }
 
   pause(): Promise<void> {

@@ -1,19 +1,11 @@
 import path from 'node:path'
-import type { RecipientReport, Reported } from '../../feedback/deliveryStates.js'
+import type { Reported } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { isId, newToken } from '../../message/ids.js'
 import type { MailJob, Status } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import {
-  type ManualAction,
-  cancelManually,
-  dropsContent,
-  markSentManually,
-  notFound,
-  retryManually,
-  withReports,
-} from '../actions.js'
+import { type ManualAction, dropsContent, notFound } from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -161,12 +153,6 @@ export class SqliteQueue implements QueueDriver {
     return cursor === null ? { messages } : { messages, cursor: String(cursor) }
   }
 
-  readonly cancel = (id: string): Promise<Message> => this.#act(id, cancelManually)
-  readonly retry = (id: string): Promise<Message> => this.#act(id, retryManually)
-  readonly markSent = (id: string): Promise<Message> => this.#act(id, markSentManually)
-  readonly report = (id: string, reports: readonly RecipientReport[]): Promise<Message> =>
-    this.#act(id, withReports(reports))
-
   async pause(): Promise<void> {
     await this.#client.request('pause', { paused: true })
   }
@@ -248,7 +234,7 @@ export class SqliteQueue implements QueueDriver {
    * Changes a message for an operator, again if it was changed meanwhile. A message removed from the prefetched ones or from
    * its delivery for the change is requeued unless the change is stored.
    */
-  async #act(id: string, action: ManualAction): Promise<Message> {
+  async act(id: string, action: ManualAction): Promise<Message> {
     for (;;) {
       const row = await this.#client.request('find', { id })
       if (row === null) throw notFound(id)
@@ -266,14 +252,8 @@ export class SqliteQueue implements QueueDriver {
         if (reported?.changes.length === 0) return this.#show(row)
         const drop = dropsContent(state.status, this.#options.retain.data)
         const records = this.#options.recordsOf?.({ job, state, reported })
-        const request = {
-          seq: row.seq,
-          rev: row.rev,
-          from: row.status,
-          state: packState(state),
-          drop,
-          records,
-        }
+        const { seq, rev, status: from } = row
+        const request = { seq, rev, from, state: packState(state), drop, records }
         written = (await this.#client.request('write', request)) === 'written'
       } finally {
         if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)

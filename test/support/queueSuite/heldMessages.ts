@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { cancelManually, retryManually } from '../../../src/queue/actions.js'
 import type { Consumer } from '../../../src/queue/driver.js'
 import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
@@ -61,8 +62,8 @@ export function testHeldMessages({ open, put }: Fixture): void {
       const { consumer, sent } = holding(() => 'budget')
       await queue.start(consumer)
       for (const id of ids) await changes.until(id, 'held')
-      await queue.cancel(ids[0] ?? '')
-      await queue.retry(ids[1] ?? '')
+      await queue.act(ids[0] ?? '', cancelManually)
+      await queue.act(ids[1] ?? '', retryManually)
       await changes.until(ids[1] ?? '', 'sent')
       expect(await queue.wakeHeld(['default'], 10)).toBe(1)
       await changes.until(ids[2] ?? '', 'sent')

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { mintId } from '../../../src/message/ids.js'
 import type { Outcome } from '../../../src/protocol/outcome.js'
+import { cancelManually, markSentManually, retryManually } from '../../../src/queue/actions.js'
 import { Changes } from './changes.js'
 import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
@@ -12,13 +13,13 @@ export function testManualActions({ open, put }: Fixture): void {
       const { queue, changes } = await open()
       const deliveries = new Deliveries(1)
       const id = await put(queue)
-      expect((await queue.cancel(id)).status).toBe('cancelled')
+      expect((await queue.act(id, cancelManually)).status).toBe('cancelled')
       const later = await put(queue)
       await queue.start(deliveries)
       await changes.until(later, 'sent')
       expect(deliveries.ids).toEqual([later])
-      await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
-      await expect(queue.cancel(mintId(0))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      await expect(queue.act(id, cancelManually)).rejects.toMatchObject({ code: 'CONFLICT' })
+      await expect(queue.act(mintId(0), cancelManually)).rejects.toMatchObject({ code: 'NOT_FOUND' })
     })
 
     it('don’t cancel a message that is being sent', async () => {
@@ -27,7 +28,7 @@ export function testManualActions({ open, put }: Fixture): void {
       let finish: (outcome: Outcome) => void = () => undefined
       await queue.start(new Deliveries(1, () => new Promise((resolve) => (finish = resolve))))
       await changes.until(id, 'sending')
-      await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+      await expect(queue.act(id, cancelManually)).rejects.toMatchObject({ code: 'CONFLICT' })
       finish(outcomeOf('sent'))
       await changes.until(id, 'sent')
     })
@@ -40,11 +41,11 @@ export function testManualActions({ open, put }: Fixture): void {
       deliveries.withdrawable = true
       await queue.start(deliveries)
       await changes.until(id, 'sending')
-      expect((await queue.cancel(id)).status).toBe('cancelled')
-      await expect(queue.cancel(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+      expect((await queue.act(id, cancelManually)).status).toBe('cancelled')
+      await expect(queue.act(id, cancelManually)).rejects.toMatchObject({ code: 'CONFLICT' })
 
       // The settlement of the cancelled delivery no longer counts, whatever happens meanwhile.
-      await queue.retry(id)
+      await queue.act(id, retryManually)
       while (finish.length < 2) await new Promise((resolve) => setImmediate(resolve))
       finish[0]?.(outcomeOf('withdrawn'))
       finish[1]?.(outcomeOf('sent'))
@@ -67,11 +68,11 @@ export function testManualActions({ open, put }: Fixture): void {
       const deliveries = new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'rejected' : 'sent'))
       await queue.start(deliveries)
       await changes.until(id, 'failed')
-      expect((await queue.retry(id)).status).toMatch(/queued|sending/)
+      expect((await queue.act(id, retryManually)).status).toMatch(/queued|sending/)
       await changes.until(id, 'sent')
       expect((await queue.find(id))?.attempts).toHaveLength(2)
       expect(deliveries.contents[1]).toMatchObject({ data: '{"name":"Ada"}' })
-      await expect(queue.retry(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+      await expect(queue.act(id, retryManually)).rejects.toMatchObject({ code: 'CONFLICT' })
     })
 
     it('retry a held message', async () => {
@@ -79,7 +80,7 @@ export function testManualActions({ open, put }: Fixture): void {
       const id = await put(queue, { onUncertain: 'hold' })
       await queue.start(new Deliveries(1, (_, nth) => outcomeOf(nth === 1 ? 'uncertain' : 'sent')))
       await changes.until(id, 'held')
-      await queue.retry(id)
+      await queue.act(id, retryManually)
       await changes.until(id, 'sent')
       expect(await queue.find(id)).toMatchObject({ uncertain: true, attempts: [{}, {}] })
     })
@@ -89,8 +90,11 @@ export function testManualActions({ open, put }: Fixture): void {
       const id = await put(queue, { onUncertain: 'hold' })
       await queue.start(new Deliveries(1, () => outcomeOf('uncertain')))
       await changes.until(id, 'held')
-      expect(await queue.markSent(id)).toMatchObject({ status: 'sent', recipients: [{ status: 'sent' }] })
-      await expect(queue.markSent(id)).rejects.toMatchObject({ code: 'CONFLICT' })
+      expect(await queue.act(id, markSentManually)).toMatchObject({
+        status: 'sent',
+        recipients: [{ status: 'sent' }],
+      })
+      await expect(queue.act(id, markSentManually)).rejects.toMatchObject({ code: 'CONFLICT' })
     })
 
     it('pause the queue, which then hands out nothing and shows waiting messages as held', async () => {
@@ -115,7 +119,7 @@ export function testManualActions({ open, put }: Fixture): void {
           changes.listener(message)
           if (message.state.status === 'queued' && answers.length === 0)
             answers.push(
-              queue.cancel(message.job.id).then(
+              queue.act(message.job.id, cancelManually).then(
                 ({ status }) => status,
                 (error: unknown) => (error as { code: string }).code,
               ),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { NO_DATA } from '../../../src/message/json.js'
 import type { MailJob } from '../../../src/message/messageState.js'
+import { cancelManually, retryManually } from '../../../src/queue/actions.js'
 import type { ListQuery } from '../../../src/queue/driver.js'
 import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
@@ -98,10 +99,10 @@ export function testQueries({ open, put }: Fixture): void {
       await queue.start(new Deliveries(1, () => outcomeOf('deferred')))
       const id = await put(queue)
       await changes.until(id, 'deferred')
-      const { recipients } = await queue.cancel(id)
+      const { recipients } = await queue.act(id, cancelManually)
       expect(recipients.map(({ status }) => status)).toEqual(['cancelled'])
       expect((await queue.find(id))?.recipients).toEqual(recipients)
-      await queue.retry(id)
+      await queue.act(id, retryManually)
       const again = (await queue.find(id))?.recipients.map(({ status }) => status)
       expect(again).not.toContain('cancelled')
     })
@@ -111,7 +112,7 @@ export function testQueries({ open, put }: Fixture): void {
       await queue.start(new Deliveries(4, (_, nth) => outcomeOf(nth % 3 === 0 ? 'rejected' : 'sent')))
       const ids = await Promise.all(Array.from({ length: 12 }, () => put(queue)))
       const cancelled = await put(queue, { notBefore: Date.now() + DAY / 2 })
-      await queue.cancel(cancelled)
+      await queue.act(cancelled, cancelManually)
       await Promise.all(
         ids.map((id) => Promise.race([changes.until(id, 'sent'), changes.until(id, 'failed')])),
       )
@@ -170,7 +171,7 @@ export function testQueries({ open, put }: Fixture): void {
       await changes.until(id, 'deferred')
       await expect.poll(async () => (await queue.stats()).oldest).toBeGreaterThan(100)
       expect((await queue.stats()).oldest).toBeLessThanOrEqual(Date.now() - tried - POLICY.baseDelay)
-      await queue.cancel(id)
+      await queue.act(id, cancelManually)
       expect((await queue.stats()).oldest).toBe(0)
     })
   })

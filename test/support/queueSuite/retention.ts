@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { mintId } from '../../../src/message/ids.js'
+import { retryManually } from '../../../src/queue/actions.js'
 import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
 import { DAY, outcomeOf } from './jobs.js'
@@ -29,7 +30,7 @@ export function testRetention({ open, put }: Fixture): void {
       await queue.start(deliveries)
       const id = await put(queue)
       await changes.until(id, 'failed')
-      await queue.retry(id)
+      await queue.act(id, retryManually)
       expect(deliveries.contents.at(-1)).toMatchObject({ data: '{"name":"Ada"}' })
     })
 

@@ -8,7 +8,7 @@ import { ownField } from './values.js'
 /** A helper, called as in Handlebars: `this` is the context, and the last argument holds the options. */
 export type Helper = (this: unknown, ...args: unknown[]) => unknown
 
-/** What the application provides to its templates. */
+/** The values and helpers that the application provides to its templates. */
 export interface Helpers {
   byName: ReadonlyMap<string, Helper>
   /** Names of the helpers whose arguments may be absent, because they test for that. */

@@ -7,7 +7,7 @@ import { TemplateFailure } from '../template/sourceFile.js'
 /** A text, or a function of the props that returns one. */
 type TextExport = string | ((props: JsonObject) => unknown)
 
-/** What a template's module exports. */
+/** The exports of a template's module. */
 export interface ComponentModule {
   default: { PreviewProps?: JsonObject }
   subject?: TextExport

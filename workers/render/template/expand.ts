@@ -1,5 +1,14 @@
 import { expandBlock } from './expandBlock.js'
-import { type Environment, type Expansion, type Fragment, namesOf, placeOf, sourceOf } from './expansion.js'
+import {
+  type Environment,
+  type Expansion,
+  type Fragment,
+  MAX_CHARACTERS,
+  MAX_STATEMENTS,
+  namesOf,
+  placeOf,
+  sourceOf,
+} from './expansion.js'
 import { expressionOf, isPartialBlock } from './expression.js'
 import { splitIncludes, extractHeads } from './includes.js'
 import { templateError } from './parse.js'
@@ -78,7 +87,7 @@ function orCollect({ expansion, isCandidate }: Environment, work: () => Template
   try {
     return work()
   } catch (error) {
-    if (!(error instanceof TemplateFailure)) throw error
+    if (!(error instanceof TemplateFailure) || expansion.isTooLarge) throw error
     expansion.failures.push(error)
     return []
   }
@@ -128,6 +137,7 @@ export function withPrograms(
 }
 
 function expandStatement(statement: hbs.AST.Statement, env: Environment): TemplateNode[] {
+  countStatement(statement, env)
   switch (statement.type) {
     case 'ContentStatement':
       return expandContent(statement as hbs.AST.ContentStatement, env)
@@ -145,6 +155,17 @@ function expandStatement(statement: hbs.AST.Statement, env: Environment): Templa
     default:
       throw templateError(`${statement.type} is not supported`, placeOf(statement, env))
   }
+}
+
+/** @throws TemplateFailure if the template, with its partials in place of their calls, is too large to compile */
+function countStatement(statement: hbs.AST.Statement, env: Environment): void {
+  const characters =
+    statement.type === 'ContentStatement' ? (statement as hbs.AST.ContentStatement).value.length : 0
+  if (env.expansion.count(characters)) return
+  throw templateError(
+    `the template is too large with its partials: more than ${MAX_STATEMENTS} statements or ${MAX_CHARACTERS} characters. Call partials less often`,
+    placeOf(statement, env),
+  )
 }
 
 function expandContent(statement: hbs.AST.ContentStatement, env: Environment): TemplateNode[] {

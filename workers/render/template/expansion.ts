@@ -2,6 +2,11 @@ import { parse } from './parse.js'
 import { linesOf, placeAt, type SourceFile, type TemplateFailure } from './sourceFile.js'
 import type { Place, Reach, SharedParts, TemplateNode } from './tree.js'
 
+/** Partials that call others multiply. A large template has some thousand statements. */
+export const MAX_STATEMENTS = 100_000
+/** Characters of text outside expressions. */
+export const MAX_CHARACTERS = 10_000_000
+
 /** A Handlebars program with the environment that its names resolve in: an inline partial, or a block passed to a partial. */
 export interface Fragment {
   program: hbs.AST.Program
@@ -44,6 +49,8 @@ export class Expansion {
   readonly heads = new Set<TemplateNode>()
   /** Keys of the candidates for computed names, by a signature of their environment. */
   readonly candidates = new Map<string, string>()
+  #statements = 0
+  #characters = 0
   readonly #numbers = new Map<unknown, number>()
   readonly #programs = new Map<SourceFile, hbs.AST.Program>()
 
@@ -55,6 +62,18 @@ export class Expansion {
     /** Collects the errors of statements, which then have no nodes. Without it, the first error is thrown. */
     readonly failures?: TemplateFailure[],
   ) {}
+
+  /** Whether the template has exceeded a limit. No further statement is expanded then. */
+  get isTooLarge(): boolean {
+    return this.#statements > MAX_STATEMENTS || this.#characters > MAX_CHARACTERS
+  }
+
+  /** Counts a statement with its characters of text. Returns whether the template is still within the limits. */
+  count(characters: number): boolean {
+    this.#statements++
+    this.#characters += characters
+    return !this.isTooLarge
+  }
 
   /** Returns the number of a block, partial or file. The same object always has the same number. */
   numberOf(thing: unknown): number {

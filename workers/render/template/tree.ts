@@ -65,7 +65,7 @@ export interface ValueNode {
 /** White space that HTML doesn't collapse, such as a no-break space, is unusual. MJML trims it all the same. */
 export type EdgeCheck = 'space' | 'unusual'
 
-/** What is checked: one URL, or a list of URLs as in `srcset`. */
+/** Whether one URL is checked, or a list of URLs as in `srcset`. */
 export type UrlCheck = 'one' | 'list'
 
 /**

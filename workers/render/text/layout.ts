@@ -32,7 +32,7 @@ const KEPT: Record<string, string> = {
 
 /** A link that is being read, or the last one while nothing follows it. */
 interface Link {
-  /** What separates it from the text before it. */
+  /** White space between the text before it and the link. */
   gap: string
   label: string
   address: string

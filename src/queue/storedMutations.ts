@@ -1,0 +1,119 @@
+import type { Reported } from '../feedback/deliveryStates.js'
+import type { MailJob, MessageState } from '../message/messageState.js'
+import type { Message } from '../message/messageView.js'
+import { type ManualAction, dropsContent, notFound } from './actions.js'
+import type { ChangeListener, RecordsOf, Retention } from './driver.js'
+import type { ChangeResult, RecordChange } from './records.js'
+import { packState, unpackHead, unpackState } from './rowCodec.js'
+import { type Guard, type MessageReader, show } from './storedQueries.js'
+import type { StoredRow } from './storedRow.js'
+
+/** A message that an action withdrew from its delivery. */
+export interface Withdrawal {
+  /** @param changed whether the change is stored; otherwise the message is requeued */
+  finish(changed: boolean): void
+}
+
+/** A new state of a message that nobody is delivering. */
+export interface Mutation {
+  id: string
+  /** The row that the state was made from. */
+  row: StoredRow
+  state: MessageState
+  /** Whether the content is removed. */
+  dropContent: boolean
+  records?: readonly RecordChange[] | undefined
+}
+
+interface StoredMutationsOptions {
+  guard: Guard
+  changed: ChangeListener
+  recordsOf: RecordsOf | undefined
+  data: Retention['data']
+  maxAge: number
+  /** Stores the change, unless another one came first. */
+  write: (mutation: Mutation) => Promise<ChangeResult>
+  /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
+  cancelDelivery: (id: string) => Withdrawal | undefined
+}
+
+/** Changes messages on a server as operators and delivery reports ask. */
+export class StoredMutations {
+  readonly #store: Pick<MessageReader, 'find'>
+  readonly #options: StoredMutationsOptions
+
+  constructor(store: Pick<MessageReader, 'find'>, options: StoredMutationsOptions) {
+    this.#store = store
+    this.#options = options
+  }
+
+  /**
+   * Applies an action, and tries again if another change came first. A message that was withdrawn from its delivery for the
+   * action is requeued unless the action is stored.
+   * @param stored called with the state once it is stored
+   */
+  async apply(
+    id: string,
+    action: ManualAction,
+    stored: (job: MailJob, state: MessageState) => void = () => undefined,
+  ): Promise<Message> {
+    const { guard, changed, recordsOf, data, maxAge, write } = this.#options
+    for (;;) {
+      const { paused, rows } = await guard(() => this.#store.find([id]))
+      const [row] = rows
+      if (row === undefined) throw notFound(id)
+      const job = unpackHead(row)
+      const state = unpackState(row, job)
+      let withdrawn: Withdrawal | undefined
+      let written = false
+      let reported: Reported | undefined
+      try {
+        const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
+        reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        if (reported?.changes.length === 0) return show(row, paused)
+        const dropContent = dropsContent(state.status, data)
+        const records = recordsOf?.({ job, state, reported })
+        written = (await guard(() => write({ id, row, state, dropContent, records }))) === 'written'
+      } finally {
+        withdrawn?.finish(written)
+      }
+      if (!written) continue
+      changed({ job, state, reported })
+      stored(job, state)
+      return show({ ...row, ...packState(state) }, paused)
+    }
+  }
+}
+
+/** A change of a message that comes with records. */
+interface Accompanied {
+  records?: readonly RecordChange[] | undefined
+}
+
+/**
+ * Stores the records of some changes, then the changes: what a record announces is never lost with the process. Takes back the
+ * records of changes that turn out stale.
+ */
+export async function storeWithRecords(
+  changes: readonly Accompanied[],
+  write: (changes: readonly RecordChange[]) => Promise<void>,
+  store: () => Promise<ChangeResult[]>,
+): Promise<ChangeResult[]> {
+  const records = changes.flatMap((change) => change.records ?? [])
+  if (records.length === 0) return store()
+  await write(records)
+  const results = await store()
+  const stale = changes.flatMap(({ records = [] }, index) => (results[index] === 'stale' ? records : []))
+  if (stale.length > 0) await write(stale.map(reverted))
+  return results
+}
+
+/** The change that takes back another: of numbers that were added, or of a whole record. */
+function reverted({ key, keepUntil, add }: RecordChange): RecordChange {
+  if (add === undefined) return { key, keepUntil, remove: true }
+  return {
+    key,
+    keepUntil,
+    add: Object.fromEntries(Object.entries(add).map(([name, amount]) => [name, -amount])),
+  }
+}
