@@ -2,9 +2,9 @@ import type { SharedRecord, SharedRecords } from '../queue/records.js'
 import { leaseKey, removed } from './webhookStore.js'
 
 /** Milliseconds between two renewals; for how long a renewal is good; and after how long without one another process takes over. */
-const RENEW_AFTER = 5_000
-const GOOD_FOR = 10_000
-const OVER_AFTER = 20_000
+const RENEW_AFTER = 3_000
+const GOOD_FOR = 6_000
+const OVER_AFTER = 10_000
 
 /**
  * Decides which process sends to an endpoint. Each process that has the endpoint holds a lease in the queue; the earliest lease

@@ -154,16 +154,16 @@ export class WebhookSender {
     const { records } = this.#parts
     const now = Date.now()
     const limit = this.#claimed.size + WINDOW
-    const claims: { due: string; lane: string; order: string }[] = []
+    const claims: { due: string; lane: string }[] = []
     try {
       const [found = []] = await records.read([dueRange(id, now, limit)])
       if (found.length === limit) this.#mayHaveMore = true
       for (const { key: due } of found) {
-        const { lane, order } = placeOf(due)
+        const { lane } = placeOf(due)
         if (this.#claimed.has(due) || this.#lanes.has(lane)) continue
         this.#claimed.add(due)
         this.#lanes.add(lane)
-        claims.push({ due, lane, order })
+        claims.push({ due, lane })
       }
       const heads =
         claims.length === 0 ? [] : await records.read(claims.map(({ lane }) => laneRange(id, lane)))
@@ -177,11 +177,7 @@ export class WebhookSender {
     this.#pump()
   }
 
-  #take(
-    { due, lane, order }: { due: string; lane: string; order: string },
-    head: SharedRecord | undefined,
-    now: number,
-  ): void {
+  #take({ due, lane }: { due: string; lane: string }, head: SharedRecord | undefined, now: number): void {
     const { id } = this.#endpoint
     if (head === undefined) {
       this.#results.add({ due, lane, changes: [removed(due)] })
@@ -190,7 +186,7 @@ export class WebhookSender {
     const event = toEvent(head)
     if (event.next > now) {
       // An earlier event of the lane waits for its next attempt, and this one for that event.
-      this.#results.add({ due, lane, changes: postponed(id, { lane, order, next: event.next }, due) })
+      this.#results.add({ due, lane, changes: postponed(id, due, event.next) })
       this.#wakeIn(event.next - now)
     } else this.#ready.push({ ...event, due })
   }

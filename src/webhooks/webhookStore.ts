@@ -105,25 +105,22 @@ export function deliveredChanges(
   ]
 }
 
-/** The event is tried again at `next`. */
+/** The event is tried again at `next`. The permit keeps its own order, so that no two of a lane become one. */
 export function retryChanges(
   endpoint: string,
   { lane, order, tries, first, next }: StoredEvent,
   due: string,
 ): RecordChange[] {
   return [
-    ...postponed(endpoint, { lane, order, next }, due),
+    ...postponed(endpoint, due, next),
     { key: eventKey(endpoint, lane, order), keepUntil: FOREVER, raise: { tries, first, next } },
   ]
 }
 
 /** Moves the permit for an attempt to a later time. */
-export function postponed(
-  endpoint: string,
-  { lane, order, next }: Pick<StoredEvent, 'lane' | 'order' | 'next'>,
-  due: string,
-): RecordChange[] {
-  return [removed(due), { key: dueKey(endpoint, next, lane, order), keepUntil: FOREVER }]
+export function postponed(endpoint: string, due: string, until: number): RecordChange[] {
+  const { lane, order } = placeOf(due)
+  return [removed(due), { key: dueKey(endpoint, until, lane, order), keepUntil: FOREVER }]
 }
 
 /** The event was given up. */

@@ -4,14 +4,9 @@ import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { EnqueueResult } from '../driver.js'
 import { statusesShownAs } from '../listing.js'
-import {
-  type ChangeResult,
-  type RecordChange,
-  type RecordRange,
-  type SharedRecord,
-  storeWithRecords,
-} from '../records.js'
+import type { ChangeResult, RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState, unpackFiles } from '../rowCodec.js'
+import { storeWithRecords } from '../storedMutations.js'
 import type { LoadedRow, StoredRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
 import {
