@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { type RecordChange, type RecordRange, rangeOf, type SharedRecord } from '../queue/records.js'
 import type { WebhookType } from './webhookOptions.js'
 
@@ -19,6 +20,7 @@ const FOREVER = Number.MAX_SAFE_INTEGER
 /** Milliseconds for which an event is listed that was given up. */
 const KEEP_FAILED = 7 * 24 * 60 * 60 * 1000
 const TIME_DIGITS = 13
+const SEQUENCES = 36 ** 4
 /** The lane of the alerts; no message has this id. */
 export const ALERTS = 'alerts'
 
@@ -60,11 +62,12 @@ export interface FailedEvent extends Omit<StoredEvent, 'first' | 'next'> {
   failedAt: number
 }
 
-let sequence = 0
+/** Begins at random, so that two processes give no two events of a message the same place. */
+let sequence = randomInt(SEQUENCES)
 
 /** The place of an event in its lane: attempts come in their order even if the clocks of processes differ. */
 export function orderOf(attempts: number, now: number): string {
-  sequence = (sequence + 1) % 36 ** 4
+  sequence = (sequence + 1) % SEQUENCES
   return `${String(attempts).padStart(4, '0')}${timeText(now)}${sequence.toString(36).padStart(4, '0')}`
 }
 

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import path from 'node:path'
 import type { Mailer, MailerOptions, WebhookEndpointOptions } from 'threadpost'
 import { describe, expect, it } from 'vitest'
+import { api, json } from '../support/api.js'
 import { describeOnEveryQueue } from '../support/everyQueue.js'
 import { folderOf } from '../support/folder.js'
 import { mailerWithInbox, testInbox, testMailer } from '../support/mailer.js'
@@ -246,6 +247,32 @@ describe('webhooks', () => {
     await mailer.close()
     expect(receiver.typesOf(id)).toEqual(['message.sent'])
     await expect(mailer.webhooks?.list()).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('are listed and sent again over HTTP, and counted for Prometheus, without their secrets', async () => {
+    let status = 410
+    const receiver = await WebhookReceiver.start((_event, response) => response.writeHead(status).end())
+    const tokens = [
+      { token: 'reader-token-1234', scopes: ['read'] as const },
+      { token: 'manager-token-123', scopes: ['manage'] as const },
+    ]
+    const reader = { authorization: 'Bearer reader-token-1234' }
+    const manager = { authorization: 'Bearer manager-token-123' }
+    const { call, mailer } = await api({ auth: { tokens } }, { webhooks: [endpoint(receiver)] })
+    const { id } = await mailer.sendAndWait(MAIL)
+    await expect.poll(async () => (await statusOf(mailer)).state, PATIENCE).toBe('disabled')
+    const listed = await call('/webhooks', { headers: reader })
+    expect(listed.body).toEqual({ webhooks: await mailer.webhooks?.list() })
+    const path = `/webhooks/${(await statusOf(mailer)).id}/redeliver`
+    expect((await call(path, json({}, reader))).status).toBe(403)
+    expect((await call('/webhooks/none/redeliver', json({}, manager))).status).toBe(404)
+    expect((await call(path, json({ event: 1 }, manager))).body).toMatchObject({ status: 400, path: 'event' })
+    status = 200
+    expect((await call(path, json({}, manager))).body).toEqual({ events: 1 })
+    await expect.poll(() => receiver.typesOf(id), PATIENCE).toEqual(['message.sent'])
+    const metrics = (await call('/metrics', { headers: reader })).body
+    expect(metrics).toMatch(/threadpost_webhook_attempts_total\{webhook="\w+",result="delivered"\} 1/)
+    expect(JSON.stringify([listed.body, metrics])).not.toContain('whsec_')
   })
 
   const url = 'https://acme.example/hook'

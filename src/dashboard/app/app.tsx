@@ -7,10 +7,12 @@ import { Messages } from './messagesPage.js'
 import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { root, siteLink } from './request.js'
+import { hasWebhooks, root, siteLink } from './request.js'
 import { useSession } from './scopes.js'
+import { WebhooksPage } from './webhooksPage.js'
 
-type Place = 'overview' | 'messages' | 'message' | 'templates' | 'transports' | 'audit' | 'previews'
+type Place =
+  'overview' | 'messages' | 'message' | 'templates' | 'transports' | 'webhooks' | 'audit' | 'previews'
 
 const TITLES: Record<Place, string> = {
   overview: 'Overview',
@@ -18,6 +20,7 @@ const TITLES: Record<Place, string> = {
   message: 'Message',
   templates: 'Templates',
   transports: 'Transports',
+  webhooks: 'Webhooks',
   audit: 'Audit log',
   previews: 'Previews',
 }
@@ -48,6 +51,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
           {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
           {link('#/templates', 'Templates', place === 'templates')}
           {link('#/transports', 'Transports', place === 'transports')}
+          {hasWebhooks() && link('#/webhooks', 'Webhooks', place === 'webhooks')}
           {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
           {inbox !== '' && link(inbox, 'Inbox', false)}
@@ -148,6 +152,12 @@ function Dashboard() {
       </Shell>
     )
   }
+  if (place === 'webhooks')
+    return (
+      <Shell place="webhooks">
+        <WebhooksPage />
+      </Shell>
+    )
   if (place === 'audit')
     return (
       <Shell place="audit">

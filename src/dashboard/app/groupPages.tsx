@@ -20,7 +20,7 @@ interface Loaded<T> {
 }
 
 /** Loads from a path now and then. */
-function useLoaded<T>(path: string): Loaded<T> {
+export function useLoaded<T>(path: string): Loaded<T> {
   const [state, setState] = useState<Loaded<T>>({})
   useEffect(() => {
     const controller = new AbortController()

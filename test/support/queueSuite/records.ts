@@ -66,11 +66,12 @@ export function testRecords({ open, put }: Fixture): void {
     })
 
     it('are stored with each change that they announce, and not with one that another came before', async () => {
+      let nth = 0
       const recordsOf: RecordsOf = ({ job, state }) =>
         state.status === 'sending'
           ? []
           : [
-              { key: `n:${job.id}:${state.status}`, keepUntil: later(), document: state.status },
+              { key: `n:${job.id}:${++nth}`, keepUntil: later(), document: state.status },
               { key: 'count', keepUntil: later(), add: { changes: 1 } },
             ]
       const { queue, changes } = await open({ recordsOf })
