@@ -64,6 +64,18 @@ const boundaries = [
     why: 'amqplib is an optional peer: src/intake/amqpSession.ts is its only importer.',
   },
   {
+    to: ['@nestjs/*', 'reflect-metadata', 'rxjs'],
+    from: ['src/nestjs/**'],
+    why: 'NestJS is an optional peer: only threadpost/nestjs may load it.',
+  },
+  {
+    in: ['src/nestjs/**'],
+    to: ['src/**'],
+    except: ['src/index.ts', 'src/mailer.ts'],
+    from: [],
+    why: 'The module stands outside the core: it sees the public surface.',
+  },
+  {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
     from: ['src/telemetry/tracing.ts'],
     why: 'OpenTelemetry is an optional peer: src/telemetry/tracing.ts is the only importer of its API.',
@@ -78,6 +90,7 @@ const boundaries = [
     from: [
       'src/web/**',
       'src/express/**',
+      'src/fetch/**',
       'src/inbox/**',
       'src/dashboard/*.ts',
       'src/cli/starter/**',
@@ -183,6 +196,7 @@ const boundaries = [
     inbox: [],
     dashboard: [],
     express: ['src/message/mailFields.ts', 'src/inbox/inboxRouter.ts', 'src/dashboard/dashboardRouter.ts'],
+    fetch: ['src/express/**', 'src/inbox/inboxRouter.ts', 'src/inbox/inbox.ts'],
   }).map(([part, mounted]) => ({
     in: [`src/${part}/**`],
     to: ['src/**'],
@@ -225,14 +239,15 @@ const boundaries = [
     except: [
       ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/validation.ts', 'src/logging/logger.ts'],
       ...['src/message/addresses.ts', 'src/message/mailFields.ts', 'src/protocol/addressForms.ts'],
-      ...['src/web/listen.ts', 'src/web/parseMime.ts', 'src/web/mimeStructure.ts', 'src/intake/**'],
+      ...['src/web/listen.ts', 'src/web/parseMime.ts', 'src/web/mimeStructure.ts', 'src/web/smtpPaths.ts'],
+      'src/intake/**',
     ],
     from: [],
     types: true,
     why: 'The intake stands outside the core: it sees the public surface, how mail is parsed, and how addresses and fields are checked.',
   },
   {
-    in: ['web', 'express', 'inbox', 'dashboard', 'server', 'intake'].map((part) => `src/${part}/**`),
+    in: ['web', 'express', 'fetch', 'inbox', 'dashboard', 'server', 'intake'].map((part) => `src/${part}/**`),
     to: ['src/mailer.ts'],
     from: [],
     types: true,

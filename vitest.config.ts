@@ -11,7 +11,10 @@ export default defineConfig({
     // app; and tests of rendering replace modules by others.
     alias: [
       { find: /^threadpost$/, replacement: built('src/index.js') },
-      { find: /^threadpost\/(express|testing|nodemailer|intake)$/, replacement: built('src/$1/index.js') },
+      {
+        find: /^threadpost\/(express|fetch|nestjs|testing|nodemailer|intake)$/,
+        replacement: built('src/$1/index.js'),
+      },
       {
         find: /^(?:\.\.\/)+(src\/(?!dashboard\/app\/).+|workers\/(?!render\/).+)\.js$/,
         replacement: built('$1.js'),

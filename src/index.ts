@@ -67,7 +67,7 @@ export type {
 export type { AuditEntry } from './telemetry/auditLog.js'
 export type { ResolveTransport } from './transports/transportResolver.js'
 export type { TransportLimits } from './transports/transportSettings.js'
-export type { AttemptCount, Figures } from './telemetry/figures.js'
+export type { AttemptCount, FigureGroup, Figures } from './telemetry/figures.js'
 export type { Schedule, ScheduleInput } from './schedules/schedule.js'
 export type { Suppression, SuppressionInput, SuppressionReason } from './suppressions/suppression.js'
 export type {

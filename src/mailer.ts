@@ -36,7 +36,7 @@ import type { Schedule, ScheduleInput } from './schedules/schedule.js'
 import type { Suppressions } from './suppressions/suppressions.js'
 import type { Listener, MailerEvents } from './telemetry/events.js'
 import { Monitoring } from './telemetry/monitoring.js'
-import type { WaitOptions } from './telemetry/waiters.js'
+import { checkWait, type WaitOptions } from './telemetry/waiters.js'
 import type { TemplateInspection, TemplateSummary } from './templates/templateCatalog.js'
 import type { ReloadOptions } from './transports/transportManager.js'
 import type { TransportInput } from './transports/transportOptions.js'
@@ -79,7 +79,7 @@ export class Mailer {
 
   /** Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`. */
   async sendAndWait(mail: Mail | PreparedMail, options: WaitOptions = {}): Promise<Message> {
-    options.signal?.throwIfAborted()
+    checkWait(options)
     const { id } = await this.send(mail)
     return this.wait(id, options)
   }

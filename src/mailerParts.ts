@@ -146,6 +146,8 @@ function setupStatus({ since, reason, deaths, retryAt }: Outage): SetupStatus {
   }
 }
 
+const check: Validator = new Validator('INVALID_OPTIONS')
+
 /** Options of `pause()` and `resume()`. */
 export interface PauseOptions {
   /** Name of a transport: only its messages are held. @default the whole queue */
@@ -161,8 +163,11 @@ export interface PauseOptions {
 export async function setPaused(
   { queue, settings }: MailerParts,
   paused: boolean,
-  { transport, by }: PauseOptions,
+  options: PauseOptions,
 ): Promise<void> {
+  // A misspelled name of the transport must not pause the whole queue.
+  check.object(options, '', ['transport', 'by'])
+  const { transport, by } = options
   if (transport !== undefined) return settings.pause(transport, paused, by)
   await (paused ? queue.pause() : queue.resume())
   // The pause is what matters: the log must not undo it.
@@ -189,7 +194,7 @@ export function reloadParts(parts: MailerParts, options: ReloadOptions): Promise
 
 /** @throws ThreadpostError `INVALID_OPTIONS` */
 export function checkDeadline(deadline: unknown): void {
-  new Validator('INVALID_OPTIONS').number(deadline, 'deadline', 0)
+  check.number(deadline, 'deadline', 0)
 }
 
 /**

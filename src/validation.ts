@@ -131,6 +131,11 @@ export function kindOf(value: unknown): string {
 /** Characters that an error quotes of anything that a caller provided. */
 const MAX_QUOTED = 100
 
+/** Quotes a value that a caller provided, or its beginning. */
+export function quoted(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(excerpt(value)) : kindOf(value)
+}
+
 /** Returns the text, or its beginning if it is too long to be quoted. */
 function excerpt(text: string): string {
   return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED - 1)}…`

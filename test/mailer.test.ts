@@ -92,6 +92,23 @@ describeBothWays('what one asks of a mailer', (way) => {
     await expect(mailer.send(plain)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('refuses misspelled options of a wait, before anything is sent, and of a pause', async () => {
+    const { mailer } = await mailerWithInbox(way())
+    for (const [options, path] of [
+      [{ timeuot: 5 }, 'timeuot'],
+      [{ timeout: -1 }, 'timeout'],
+      [{ until: 'opened' }, 'until'],
+    ] as [object, string][])
+      await expect(mailer.sendAndWait(plain, options)).rejects.toMatchObject({
+        code: 'INVALID_OPTIONS',
+        path,
+      })
+    expect((await mailer.list()).messages).toEqual([])
+    const misspelled = { transports: 'default' } as object
+    await expect(mailer.pause(misspelled)).rejects.toMatchObject({ path: 'transports' })
+    expect((await mailer.stats()).paused).toBe(false)
+  })
+
   it('keeps the content of a cancelled message for a retry', async () => {
     const { mailer, inbox } = await mailerWithInbox(way())
     const { id } = await mailer.send({ ...plain, delay: 60_000 })

@@ -49,6 +49,15 @@ Exit codes: 0 success; ${FAILED} the command failed or found a problem; ${USAGE_
 for (const [group, commands] of Object.entries(GROUPS))
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program).helpGroup(group))
 
+// An empty environment variable counts as unset, and a switch that is set to "false" is off.
+for (const option of Object.values(GROUPS).flatMap((commands) =>
+  commands.flatMap(({ options }) => options),
+)) {
+  const { envVar = '' } = option
+  const off = option.isBoolean() ? /^(?:0|false|no|off)?$/i : /^$/
+  if (off.test(process.env[envVar] ?? '')) Reflect.deleteProperty(process.env, envVar)
+}
+
 // A reader such as `head` may close the pipe early, which is not an error.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {

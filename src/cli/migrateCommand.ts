@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { ThreadpostError } from '../errors.js'
 import { migrateQueue } from '../queue/migrateQueue.js'
 import { queueOption, type QueueSettings, withQueueFlags } from './settings.js'
 import { toned, withExamples } from './terminal.js'
@@ -27,7 +28,14 @@ export function migrateCommand(): Command {
 
 async function migrate(settings: MigrateSettings): Promise<void> {
   const print = settings.print === true
-  const lines = await migrateQueue(queueOption(settings), print)
+  const queue = queueOption(settings)
+  if (queue === undefined)
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      'queue: is required: --queue postgres://HOST:PORT/DATABASE, or THREADPOST_QUEUE',
+      { path: 'queue' },
+    )
+  const lines = await migrateQueue(queue, print)
   if (settings.json === true)
     console.log(JSON.stringify({ [print ? 'statements' : 'applied']: lines }, null, 2))
   else if (print) console.log(lines.join('\n'))

@@ -18,6 +18,7 @@ interface SendmailSettings {
   token?: string
   queue?: string
   prefix?: string
+  schema?: string
   json?: boolean
 }
 
@@ -56,6 +57,9 @@ export function sendmailCommand(): Command {
       ),
     )
     .addOption(new Option('--prefix <name>', "prefix of the queue's keys in Redis").env('THREADPOST_PREFIX'))
+    .addOption(
+      new Option('--schema <name>', "schema of the queue's tables in Postgres").env('THREADPOST_SCHEMA'),
+    )
     .option('--json', 'print the id of the message as JSON')
   // Other flags of sendmail that change nothing here: mode, body type, delivery notifications, verbosity.
   for (const flags of [
@@ -142,9 +146,9 @@ function messageFrom(
 
 function submit(
   message: LocalMessage,
-  { url = '', queue = '', token, prefix }: SendmailSettings,
+  { url = '', queue = '', token, prefix, schema }: SendmailSettings,
 ): Promise<Submitted> {
-  if (url === '' && queue !== '') return submitLocally(message, queue, prefix)
+  if (url === '' && queue !== '') return submitLocally(message, queue, { prefix, schema })
   const target = url === '' ? DEFAULT_URL : url
   if (/^https?:/i.test(target)) return submitOverHttp(message, target, token)
   if (/^smtps?:/i.test(target)) return submitOverSmtp(message, target)

@@ -8,6 +8,7 @@ import { isRefusal, type SmtpRefusal } from '../intake/smtpReply.js'
 import { sendSubmitted, type SubmittedMail, submittedMailOf } from '../intake/submittedMail.js'
 import { mailDate } from '../intake/traceFields.js'
 import type { MessageEvent } from '../telemetry/events.js'
+import { queueOption } from './settings.js'
 
 /** Exit codes of sysexits.h. */
 export const EX = {
@@ -139,7 +140,7 @@ function withTextForBytes(mail: MailFields): MailFields {
 export async function submitLocally(
   message: LocalMessage,
   queue: string,
-  prefix: string | undefined,
+  { prefix = '', schema = '' }: { prefix: string | undefined; schema: string | undefined },
 ): Promise<Submitted> {
   if (!/^[a-z]+:/i.test(queue))
     throw new ThreadpostError(
@@ -151,7 +152,7 @@ export async function submitLocally(
   if (isRefusal(submitted)) return { code: EX.DATAERR, text: submitted.text }
   const mailer = await createMailer({
     role: 'send',
-    queue: prefix === undefined || prefix === '' ? queue : { url: queue, prefix },
+    queue: queueOption({ queue, prefix, schema }) ?? queue,
   })
   try {
     const receipt = await sendSubmitted(mailer, submitted)

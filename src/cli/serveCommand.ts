@@ -27,9 +27,10 @@ export function serveCommand(): Command {
     )
     .addOption(new Option('--host <host>', 'address to bind to').default('127.0.0.1').env('HOST'))
     .addOption(
-      new Option('--token <token>', 'bearer token of the HTTP API; required beyond loopback').env(
-        'THREADPOST_TOKEN',
-      ),
+      new Option(
+        '--token <token>',
+        'bearer token of the HTTP API, of at least 16 characters; required beyond loopback',
+      ).env('THREADPOST_TOKEN'),
     )
     .addOption(
       new Option(

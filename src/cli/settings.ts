@@ -201,7 +201,8 @@ export function withMailerFlags(command: Command): Command {
     .addOption(
       settingFlag(
         '--transport <url>',
-        'URL of the mail transport: smtp://user:pass@host:587, smtps://…, sendgrid://KEY@, ses://REGION, file:./folder, or inbox:',
+        'URL of the mail transport: smtp://user:pass@host:587, smtps://…, sendgrid://KEY@, ses://REGION, postmark://TOKEN@, ' +
+          'resend://KEY@, brevo://KEY@, mailjet://KEY:SECRET@, file:./folder, or inbox:',
         'TRANSPORT',
       ),
     )

@@ -1,10 +1,11 @@
 import { Router } from 'express'
-import type { Mailer, PauseOptions, TransportLimits } from '../index.js'
+import type { FigureGroup, Mailer, PauseOptions, TransportLimits } from '../index.js'
 import { jsonBody } from '../web/middleware.js'
 import type { DashboardOptions } from './dashboardRouter.js'
 import type { AuditLogView, GroupsView, WebhooksView } from './viewModels.js'
 
 const MAX_BODY = 1_000
+const FIGURE_GROUPS = ['template', 'transport', 'domain'] as const satisfies readonly FigureGroup[]
 
 /** The routes for what an operator does: pause and resume, change and test transports; and the audit log of that. */
 export function operatorRoutes(mailer: Mailer, { allow, who }: DashboardOptions): Router {
@@ -35,8 +36,8 @@ export function operatorRoutes(mailer: Mailer, { allow, who }: DashboardOptions)
   })
 
   router.get('/figures/:by', allow('read'), async (request, response, next) => {
-    const { by } = request.params
-    if (by !== 'template' && by !== 'transport') {
+    const by = FIGURE_GROUPS.find((group) => group === request.params['by'])
+    if (by === undefined) {
       next()
       return
     }

@@ -72,7 +72,7 @@ export class OutcomeHandler {
     const { subject } = outcome
     delete outcome.subject
     const attempt: Attempt = { start, end, thread: outcome.thread, transport, counted, outcome }
-    observer.attempted(message, attempt, decision)
+    observer.attempted(message, attempt, decision, recipients)
     this.#options.providerIndex?.attempted(job, outcome)
     return { attempt, decision, recipients, ...(subject === undefined ? {} : { subject }) }
   }

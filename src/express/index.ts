@@ -1,5 +1,5 @@
 export { inboxRouter, type InboxRouterOptions } from '../inbox/inboxRouter.js'
-export type { Scope } from '../web/middleware.js'
+export type { ErrorMiddleware, Middleware, Scope } from '../web/middleware.js'
 export type { Problem, ProblemCode } from '../web/problem.js'
 export { mailContext } from './requestContext.js'
 export { mailErrors } from './mailErrors.js'

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler } from 'express'
 import { ThreadpostError } from '../index.js'
+import type { ErrorMiddleware } from '../web/middleware.js'
 import { problemOf, respondWith } from '../web/problem.js'
 
 /**
@@ -10,11 +11,12 @@ import { problemOf, respondWith } from '../web/problem.js'
  *
  * Express 4 doesn't pass rejected promises to error handlers: there, a route calls `next(error)` itself.
  */
-export function mailErrors(): ErrorRequestHandler {
-  return (error: unknown, _request, response, next) => {
+export function mailErrors(): ErrorMiddleware {
+  const answer: ErrorRequestHandler = (error: unknown, _request, response, next) => {
     if (!(error instanceof ThreadpostError) || response.headersSent) return next(error)
     const problem = problemOf(error)
     if (problem.status === 500) next(error)
     else respondWith(response, problem)
   }
+  return answer as ErrorMiddleware
 }

@@ -4,11 +4,13 @@ import { dashboardRouter } from '../dashboard/dashboardRouter.js'
 import type { Mailer } from '../mailer.js'
 import { hostCheck, Hosts } from '../web/access.js'
 import {
+  asMiddleware,
   bodyless,
   csvBody,
   guardSearch,
   jsonBody,
   methodNotAllowed,
+  type Middleware,
   trailingSlash,
 } from '../web/middleware.js'
 import { notFoundPage } from '../web/notFoundPage.js'
@@ -117,9 +119,9 @@ const Options = z.strictObject({
  * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid
  */
-export function mailRouter(mailer: Mailer, options: MailRouterOptions): Router {
+export function mailRouter(mailer: Mailer, options: MailRouterOptions): Middleware {
   const authenticator = new Authenticator((options as Partial<MailRouterOptions> | undefined)?.auth)
-  return mailRouterWith(authenticator, mailer, options)
+  return asMiddleware(mailRouterWith(authenticator, mailer, options))
 }
 
 /**

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { RequestHandler } from 'express'
 import { isTraceparent, type MailContext, runWithContext } from '../index.js'
+import type { Middleware } from '../web/middleware.js'
 
 /** Characters of a request id that are safe in any log and header. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/
@@ -16,7 +16,7 @@ const TRACESTATE = /^[\x20-\x7e]{1,512}$/
  * response repeats it), the preferred languages (`Accept-Language`) and the trace (`traceparent`). Use it before the routes that
  * send mail.
  */
-export function mailContext(): RequestHandler {
+export function mailContext(): Middleware {
   return (request, response, next) => {
     const context = contextOf(request.headers)
     response.setHeader('X-Request-Id', context.requestId)

@@ -28,6 +28,7 @@ export function tokensOf(auth: Auth | undefined): (text: string) => Token | unde
   const known = (tokens as Token[]).map((token, index) => {
     const path = `auth.tokens[${index}]`
     if (
+      (token as Token | null) === null ||
       typeof (token as unknown) !== 'object' ||
       typeof (token.token as unknown) !== 'string' ||
       token.token === ''

@@ -15,8 +15,8 @@ export function suppressionHandlers({ suppressions }: Mailer) {
     },
 
     removeSuppression: async (request, response) => {
-      const { address, stream } = checked(RemoveSuppression, request.query)
-      if (!(await suppressions.remove(address, stream === undefined ? {} : { stream })))
+      const { address, ...which } = checked(RemoveSuppression, request.query)
+      if (!(await suppressions.remove(address, which)))
         throw new ThreadpostError('NOT_FOUND', 'This address is not on the list.')
       response.status(204).end()
     },

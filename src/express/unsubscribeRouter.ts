@@ -2,7 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import helmet from 'helmet'
 import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
-import { methodNotAllowed } from '../web/middleware.js'
+import { asMiddleware, methodNotAllowed, type Middleware } from '../web/middleware.js'
 import { html } from '../web/page.js'
 import { notFound, problemHandler } from '../web/problem.js'
 import { textsFor, type UnsubscribeTexts } from './unsubscribeTexts.js'
@@ -13,7 +13,7 @@ import { textsFor, type UnsubscribeTexts } from './unsubscribeTexts.js'
  * nothing, since programs follow links: it shows a page with one button, in the mail's language.
  * @throws ThreadpostError `INVALID_OPTIONS` if the mailer has no option `unsubscribe`
  */
-export function unsubscribeRouter(mailer: Mailer): Router {
+export function unsubscribeRouter(mailer: Mailer): Middleware {
   const { unsubscribes } = mailer.suppressions
   if (unsubscribes === undefined)
     throw new ThreadpostError(
@@ -59,7 +59,7 @@ export function unsubscribeRouter(mailer: Mailer): Router {
   router.post('/:token/subscribe', subscribe)
   router.all('/:token/subscribe', methodNotAllowed(['post']))
   router.use(notFound, problemHandler)
-  return router
+  return asMiddleware(router)
 }
 
 const STYLE =

@@ -8,7 +8,7 @@ import { hostCheck, Hosts, refuseForeignChanges } from '../web/access.js'
 import { type EventStream, EventStreams } from '../web/eventStream.js'
 import { frameDocument, ImageLinks, isImage, sendImage } from '../web/frame.js'
 import { listen } from '../web/listen.js'
-import { trailingSlash } from '../web/middleware.js'
+import { asMiddleware, type Middleware, trailingSlash } from '../web/middleware.js'
 import { assetRouter, refuseImageRequests, pageHeaders } from '../web/page.js'
 import { problemHandler } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
@@ -27,7 +27,7 @@ export interface InboxRouterOptions {
    * Passes only requests that may read the mail, like a handler in front of the router. It doesn't see requests for the images
    * in a message: a browser sends no cookies with them, so their URLs are signed. @default every request passes
    */
-  guard?: RequestHandler
+  guard?(...handled: Parameters<Middleware>): unknown
   /**
    * Host names of the server, such as `'mail.acme.example'`, with a port to allow only that one. Without a `guard`, the router
    * answers only requests from this machine to a name such as `localhost`, and requests to these hosts; `'*'` means every host.
@@ -57,7 +57,7 @@ const MAX_LISTED = 200
  * the API for end-to-end tests under `api/`: see {@link inboxApi}.
  * @throws ThreadpostError `INVALID_OPTIONS`
  */
-export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Router {
+export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Middleware {
   const { guard, hosts, home, dashboard } = checked(Options, options, 'INVALID_OPTIONS')
   const router = Router()
   const links = new ImageLinks(randomBytes(32))
@@ -146,7 +146,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Rou
   })
 
   router.use(problemHandler)
-  return router
+  return asMiddleware(router)
 }
 
 /** Sends the inbox's state after each change, at most a few times a second. */

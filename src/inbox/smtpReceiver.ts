@@ -1,5 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
+import { acceptUnusualPaths } from '../web/smtpPaths.js'
 import { injectFault, type FaultTarget } from './faultInjector.js'
 import type { FaultPlan, FaultStep } from './faults.js'
 import type { InboxEnvelope, RawMail } from './mailStore.js'
@@ -209,6 +210,7 @@ export class SmtpReceiver {
     connection.send = (code, text, context) =>
       send(code, text, typeof text === 'string' && STARTS_WITH_ENHANCED_CODE.test(text) ? false : context)
 
+    acceptUnusualPaths(connection)
     for (const verb of COMMANDS) this.#intercept(client, verb)
 
     // smtp-server delays its greeting by 100 ms to detect clients that talk early. The inbox doesn't need that.

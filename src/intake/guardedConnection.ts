@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { SMTPServer } from 'smtp-server'
+import { acceptUnusualPaths } from '../web/smtpPaths.js'
 import type { SmtpIntakeLimits } from './smtpIntakeOptions.js'
 
 export type Connection = SMTPServer['connections'] extends Set<infer C> ? C : never
@@ -33,6 +34,7 @@ export class GuardedConnection {
     this.#limits = limits
     this.address = connection.remoteAddress
     this.#replyWithOwnCodes()
+    acceptUnusualPaths(connection)
     this.#countCommands()
     this.#requireLineEnds()
     socket.once('close', () => clearTimeout(this.#timer))

@@ -121,7 +121,7 @@ export interface ResolvedSmtpIntake {
   logger: Logger
 }
 
-const SCOPES: readonly Scope[] = ['send', 'read', 'manage']
+const SCOPES: readonly Scope[] = ['send', 'read', 'manage', 'templates']
 
 export const DEFAULT_LIMITS: Required<SmtpIntakeLimits> = {
   connections: 500,

@@ -13,7 +13,7 @@ export function explain(message: Message): string {
     case 'sending':
       return `Being sent now (${ordinal(message.attempts.length + 1)} attempt).`
     case 'deferred':
-      return `Waiting for its next attempt${at(' at', message.nextAttemptAt)}: ${reason(last)}${doubt(message)}.`
+      return `Waiting for its next attempt${at(' at', message.nextAttemptAt)}: ${delay(message, last)}${doubt(message)}.`
     case 'held':
       return held(message, last)
     case 'sent':
@@ -26,7 +26,7 @@ export function explain(message: Message): string {
       return expired(message, last)
     case 'cancelled':
       if (last?.code === 'SKIPPED') return `Skipped${at(' at', message.settledAt)}: ${reason(last)}.`
-      return `Cancelled${at(' at', message.settledAt)}${message.attempts.length === 0 ? ' before the first attempt' : `, after ${attempts(message)}`}${doubt(message)}.`
+      return `Cancelled${at(' at', message.settledAt)}${message.attempts.length === 0 ? ' before the first attempt' : `, after ${attempts(message)}`}${alreadySent(message)}${doubt(message)}.`
   }
 }
 
@@ -40,6 +40,9 @@ function held(message: Message, last: MessageAttempt | undefined): string {
   switch (heldReason) {
     case 'paused':
       if (last?.code === 'TRANSPORT_UNAVAILABLE') return `Held: ${reason(last)}.`
+      // While the queue is paused, a scheduled message keeps its time.
+      if (message.nextAttemptAt !== undefined && message.nextAttemptAt === message.sendAt)
+        return `Held because the queue is paused; it is scheduled${at(' for', message.sendAt)}, if the queue is resumed by then.`
       return message.nextAttemptAt === undefined
         ? 'Held because the queue is paused; it continues when the queue is resumed.'
         : `Held because the transport "${message.transport}" is paused; it continues when the transport is resumed.`
@@ -58,11 +61,24 @@ function held(message: Message, last: MessageAttempt | undefined): string {
 
 function sent(message: Message, last: MessageAttempt | undefined): string {
   const after = message.attempts.length > 1 ? `, on the ${ordinal(message.attempts.length)} attempt` : ''
-  if (last?.outcome !== 'sent') return `Marked as sent manually${at(' at', message.settledAt)}.`
+  if (last?.outcome !== 'sent' || message.recipients.some(({ reply }) => isRefused(reply)))
+    return message.recipients.every(({ reply, delivery }) => delivery !== undefined || isAccepted(reply))
+      ? 'Accepted by the next mail server, as a delivery report shows.'
+      : `Marked as sent manually${at(' at', message.settledAt)}.`
   const twice = message.uncertain
     ? '; it may have arrived twice, because an earlier attempt received no reply'
     : ''
   return `Accepted by the next mail server${at(' at', message.settledAt)}${after}${twice}.`
+}
+
+type Reply = MessageAttempt['reply']
+
+function isAccepted(reply: Reply): boolean {
+  return reply !== undefined && reply.code < 400
+}
+
+function isRefused(reply: Reply): boolean {
+  return reply !== undefined && reply.code >= 400
 }
 
 /** The delivery reports on the recipients, the worst first. */
@@ -119,8 +135,28 @@ function expired(message: Message, last: MessageAttempt | undefined): string {
   const why =
     last === undefined
       ? 'it was never attempted'
-      : `after ${attempts(message)}; the last one failed: ${reason(last)}`
+      : last.outcome === 'sent'
+        ? `after ${attempts(message)}; ${delay(message, last)}`
+        : `after ${attempts(message)}; the last one failed: ${reason(last)}${alreadySent(message)}`
   return `Expired at ${moment(message.expiresAt)}: ${why}${doubt(message)}.`
+}
+
+/** The reason why the message wasn't done with its last attempt: it may have been accepted for some of its recipients. */
+function delay(message: Message, last: MessageAttempt | undefined): string {
+  if (last?.outcome !== 'sent') return reason(last)
+  const { recipients } = message
+  const accepted = recipients.filter(({ status }) => status === 'sent').length
+  const left = recipients.find(({ status, reply }) => status !== 'sent' && isRefused(reply))
+  const answer =
+    left?.reply === undefined ? 'not for the others' : `answered "${replyOf(left.reply)}" for ${left.address}`
+  return `the server accepted it for ${accepted} of ${recipients.length} recipients, and ${answer}`
+}
+
+/** The recipients to whom a message went that ended before it went to the others. */
+function alreadySent(message: Message): string {
+  return message.recipients.some(({ status }) => status === 'sent')
+    ? `; it was sent to ${list(message, 'sent')}`
+    : ''
 }
 
 /** The result of the last attempt, without a period. */

@@ -173,8 +173,14 @@ export function inReplyToOf(value: unknown, path: string, check: Validator): str
 
 export function listUnsubscribeOf(value: unknown, check: Validator): ListUnsubscribe {
   const path = 'listUnsubscribe'
+  if (typeof value !== 'string' && !isPlainObject(value))
+    check.fail(path, `must be true, a URL, or an object with url or mailto, got ${kindOf(value)}`)
   const input =
-    typeof value === 'string' ? { url: value } : check.object(value, path, ['url', 'mailto', 'oneClick'])
+    typeof value !== 'string'
+      ? check.object(value, path, ['url', 'mailto', 'oneClick'])
+      : /^mailto:/i.test(value)
+        ? { mailto: value.slice('mailto:'.length) }
+        : { url: value }
   const target: ListUnsubscribe = {
     oneClick: check.boolean(input['oneClick'] ?? true, `${path}.oneClick`),
   }

@@ -69,7 +69,7 @@ interface MailFields extends DeliveryFields {
    */
   headers?: Record<string, string | string[]>
   /**
-   * How to unsubscribe (RFC 2369). `oneClick` (default true) adds the header of RFC 8058 if the URL is https. `mailto` is an
+   * How to unsubscribe (RFC 2369); a string is an http(s) URL, or `mailto:` with an address. `oneClick` (default true) adds the header of RFC 8058 if the URL is https. `mailto` is an
    * address, optionally with `?subject=…`. `true` adds a signed link for the recipient and the mail's `stream`, which needs the
    * option `unsubscribe`; such a mail has one recipient.
    * @default none
@@ -205,7 +205,7 @@ export type LiteralMail = Literal & ({ html: string } | { text: string })
 export interface RawMail extends Omit<MailFields, 'envelope'> {
   /**
    * A finished message (RFC 5322), as bytes, or as text that is sent in UTF-8. It goes unchanged to the recipients of `envelope.to`,
-   * over SMTP or Amazon SES, and excludes every field that would become part of a message.
+   * over SMTP, Amazon SES, or Mailgun, and excludes every field that would become part of a message.
    * @default none
    * @example raw: eml, envelope: { from: 'bounces@acme.example', to: 'ada@example.com' }
    */

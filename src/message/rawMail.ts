@@ -19,7 +19,6 @@ const DELIVERY_FIELDS = new Set([
   'tags',
   'metadata',
   'onUncertain',
-  'stream',
   'group',
 ])
 /** A header field (RFC 5322 section 2.2). */
@@ -99,7 +98,7 @@ export function withoutTrace(
 export function refuseRawOver(transport: string): never {
   throw new ThreadpostError(
     'UNSUPPORTED',
-    `raw: the transport '${transport}', or its failover, builds its messages itself; send raw over SMTP or Amazon SES`,
+    `raw: the transport '${transport}', or its failover, builds its messages itself; send raw over SMTP, Amazon SES, or Mailgun`,
     { path: 'raw' },
   )
 }

@@ -1,13 +1,11 @@
 import { ThreadpostError } from '../errors.js'
 import { bounceAddress, type BouncePlan } from '../feedback/bounceAddress.js'
-import { localeChain } from '../protocol/locales.js'
 import type { Content, JsonObject, Mailbox } from '../protocol/tasks.js'
 import type { TemplateManifest } from '../protocol/templateManifest.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
-import { DEFAULT_URL_SCHEMES, refusedScheme } from '../protocol/urlSchemes.js'
 import type { ResolvedOptions } from '../resolvedOptions.js'
 import { DEFAULT_STREAM, streamOf } from '../suppressions/suppression.js'
-import { dataProblems } from '../templates/missingData.js'
+import { refuseUnfit, variantOf } from '../templates/missingData.js'
 import { type ReversePathLimit, refuseReversePath } from '../transports/reversePaths.js'
 import { Validator, forbidControls, isPlainObject } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
@@ -215,8 +213,7 @@ export function toJob(
   const elsewhere = content.kind === 'template' && validation.templatesElsewhere === true
   if (content.kind === 'template' && !elsewhere) {
     const known = manifestOf(content.name, validation.templates)
-    refuseLocale(known, content.locale)
-    refuseData(known, (mail['data'] ?? {}) as JsonObject)
+    refuseUnfit(known, content.locale, (mail['data'] ?? {}) as JsonObject)
   }
   if (raw !== undefined) {
     if (raw.subject !== undefined) job.subject = raw.subject
@@ -225,7 +222,7 @@ export function toJob(
   }
   if (isPlainObject(mail['envelope']) && mail['envelope']['from'] !== undefined)
     refuseReversePath(job, validation.transports.reversePathLimit(job.transport))
-  const subject = subjectOf(mail['subject'], content, elsewhere || (manifest?.hasSubject ?? false))
+  const subject = subjectOf(mail['subject'], content, elsewhere ? undefined : manifest)
   if (subject !== undefined) job.subject = subject
   return job
 }
@@ -242,36 +239,19 @@ export function manifestOf(name: string, templates: ValidationContext['templates
   )
 }
 
-/** @throws ThreadpostError `UNKNOWN_TEMPLATE` if the template has neither a variant for the locale nor a default */
-function refuseLocale({ name, locales, defaultMissing }: TemplateManifest, locale: string | undefined): void {
-  if (defaultMissing !== true || localeChain(locale).some((each) => locales.includes(each))) return
-  const path = locale === undefined ? 'template' : 'locale'
-  throw new ThreadpostError(
-    'UNKNOWN_TEMPLATE',
-    `${path}: the template '${name}' has no default variant, only ${locales.join(', ')}. Pass one of these locales, or add ${name}.mjml`,
-    { path },
-  )
-}
-
-/** @throws ThreadpostError `MISSING_DATA` with every path that the data lacks; `INVALID_MESSAGE` for a URL with a refused scheme */
-function refuseData(manifest: TemplateManifest, data: JsonObject): void {
-  const { urlSchemes = DEFAULT_URL_SCHEMES } = manifest
-  const { missing: paths, refused } = dataProblems(manifest.needs, data, urlSchemes)
-  if (paths.length === 0) {
-    if (refused !== undefined) check.fail(`data.${refused.path}`, refusedScheme(refused.scheme, urlSchemes))
-    return
-  }
-  throw new ThreadpostError(
-    'MISSING_DATA',
-    `data: the template '${manifest.name}' needs data that is missing: ${paths.join(', ')}`,
-    { path: `data.${paths[0] ?? ''}`, paths },
-  )
-}
-
-function subjectOf(value: unknown, content: Content, templateHasSubject: boolean): string | undefined {
+/** @param manifest of the template; undefined without one, or if only another process knows it */
+function subjectOf(
+  value: unknown,
+  content: Content,
+  manifest: TemplateManifest | undefined,
+): string | undefined {
   if (value !== undefined)
     return forbidControls(check.string(value, 'subject', MAIL_FIELDS.subject.max), 'subject', check)
-  const bound = content.kind === 'mjml' ? content.source.includes('<mj-title') : templateHasSubject
+  const bound =
+    content.kind === 'mjml'
+      ? content.source.includes('<mj-title')
+      : content.kind === 'template' &&
+        (manifest === undefined || variantOf(manifest, content.locale).hasSubject)
   if (!bound) check.fail('subject', 'is required, because the content has no <mj-title>')
   return undefined
 }

@@ -62,6 +62,11 @@ export function localeChain(locale: string | undefined): readonly string[] {
   return chain
 }
 
+/** The name of the variant for a locale: the first of its chain that exists, or else '', which is the default. */
+export function variantFor(locale: string | undefined, exists: (name: string) => boolean): string {
+  return localeChain(locale).find(exists) ?? ''
+}
+
 function buildChain(tag: string): string[] {
   const chain = new Set([tag])
   const start = canonicalOf(tag) ?? tag

@@ -68,17 +68,26 @@ export interface LoadDeclaration {
   dataType?: string
 }
 
+/** What a variant of a template needs, and whether it sets the subject. */
+export interface TemplateVariant {
+  hasSubject: boolean
+  needs: Need[]
+}
+
 /** The declaration of a template: its data, locales, and policy. A thread computes it, and the main thread keeps it. */
-export interface TemplateManifest {
+export interface TemplateManifest extends TemplateVariant {
   name: string
   locales: string[]
   /** Its languages besides the default: those of its variants or, without any, those of the `t` helper's strings. */
   languages: string[]
   /** It has variants for its locales only: a mail in any other language is refused. */
   defaultMissing?: true
+  /** Whether every variant sets the subject. */
   hasSubject: boolean
-  /** The needs of all variants together. */
+  /** What every variant needs. */
   needs: Need[]
+  /** The variants by their locales, '' for the default. Absent if all need the same, or if `load` may choose another. */
+  variants?: Record<string, TemplateVariant>
   shape: DataShape
   /** Its `load` function, if it has one. `needs` and `shape` are then those of the data that `send()` is given. */
   load?: LoadDeclaration

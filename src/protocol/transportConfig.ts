@@ -16,27 +16,27 @@ export interface TlsOptions {
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
-/** The source of access tokens for XOAUTH2. */
-export interface OAuth2 {
-  /** An access token. Without a refresh token, it is used for as long as the server accepts it. @default none */
+/** How access tokens are requested: the form fields of the grant (RFC 6749, RFC 7523), and where they are sent. */
+export type TokenGrant = {
+  /** URL. */
+  tokenEndpoint: string
+} & (
+  | { grant: 'client_credentials'; clientId: string; clientSecret: string; scope: string }
+  | { grant: 'refresh_token'; refreshToken: string; clientId: string; clientSecret: string; scope?: string }
+  | { grant: 'jwt-bearer'; issuer: string; subject: string; privateKey: string; scope: string }
+)
+
+/** The source of access tokens of an account. */
+export interface TokenSource {
+  /** The first token. */
   accessToken?: string
-  /** Fetches new access tokens, together with the client's id and secret. @default none */
-  refreshToken?: string
-  /** The client's id. @default none */
-  clientId?: string
-  /** The client's secret. @default none */
-  clientSecret?: string
-  /** URL of the token endpoint. @default Google's */
-  accessUrl?: string
-  /** A service account's client id, instead of a refresh token. @default none */
-  serviceClient?: string
-  /** The service account's private key as PEM. @default none */
-  privateKey?: string
-  /** The scope that a service account requests. @default Google's scope for mail */
-  scope?: string
+  /** Without one, the first token is used for as long as the server accepts it. */
+  grant?: TokenGrant
+  /** The memory in which the threads share the token: see `TokenCell`. */
+  cell?: SharedArrayBuffer
 }
 
-export type SmtpAuth = { user: string; pass: string } | { user: string; oauth2: OAuth2 }
+export type SmtpAuth = { user: string; pass: string } | { user: string; oauth2: TokenSource }
 
 export interface DkimKey {
   domain: string
@@ -160,6 +160,8 @@ export interface MsgraphTransport extends ApiTransportBase {
   clientSecret: string
   user: string
   tokenEndpoint: string
+  /** The memory in which the threads share the access token: see `TokenCell`. */
+  cell?: SharedArrayBuffer
 }
 
 export type ApiTransport =

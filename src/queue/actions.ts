@@ -2,6 +2,7 @@ import { ThreadpostError } from '../errors.js'
 import { applyReports } from '../feedback/applyReports.js'
 import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
 import { enter, isSettled, markSent, type MessageState, redrive } from '../message/messageState.js'
+import { quoted } from '../validation.js'
 
 /** The message that an operator acts on, as its queue has it. */
 interface ActionTarget {
@@ -59,8 +60,8 @@ export function dropsContent(status: MessageState['status'], data: 'until-settle
   return data === 'until-settled' && status === 'sent'
 }
 
-export function notFound(id: string): ThreadpostError {
-  return new ThreadpostError('NOT_FOUND', `There is no message ${JSON.stringify(id)}`)
+export function notFound(id: unknown): ThreadpostError {
+  return new ThreadpostError('NOT_FOUND', `There is no message ${quoted(id)}`)
 }
 
 function conflict(id: string, problem: string): ThreadpostError {

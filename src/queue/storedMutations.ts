@@ -1,5 +1,5 @@
 import type { Reported } from '../feedback/deliveryStates.js'
-import type { MailJob, MessageState } from '../message/messageState.js'
+import type { MessageState } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from './actions.js'
 import type { ChangeListener, RecordsOf, Retention } from './driver.js'
@@ -50,13 +50,8 @@ export class StoredMutations {
   /**
    * Applies an action, and tries again if another change came first. A message that was withdrawn from its delivery for the
    * action is requeued unless the action is stored.
-   * @param stored called with the state once it is stored
    */
-  async apply(
-    id: string,
-    action: ManualAction,
-    stored: (job: MailJob, state: MessageState) => void = () => undefined,
-  ): Promise<Message> {
+  async apply(id: string, action: ManualAction): Promise<Message> {
     const { guard, changed, recordsOf, data, maxAge, write } = this.#options
     for (;;) {
       const { paused, rows } = await guard(() => this.#store.find([id]))
@@ -79,7 +74,6 @@ export class StoredMutations {
       }
       if (!written) continue
       changed({ job, state, reported })
-      stored(job, state)
       return show({ ...row, ...packState(state) }, paused)
     }
   }
@@ -94,18 +88,21 @@ interface Accompanied {
  * Stores the records of some changes, then the changes: what a record announces is never lost with the process. Takes back the
  * records of changes that turn out stale.
  */
-export async function storeWithRecords(
+export async function storeWithRecords<Reply extends ChangeResult | [ChangeResult, ...unknown[]]>(
   changes: readonly Accompanied[],
   write: (changes: readonly RecordChange[]) => Promise<void>,
-  store: () => Promise<ChangeResult[]>,
-): Promise<ChangeResult[]> {
+  store: () => Promise<Reply[]>,
+): Promise<Reply[]> {
   const records = changes.flatMap((change) => change.records ?? [])
   if (records.length === 0) return store()
   await write(records)
-  const results = await store()
-  const stale = changes.flatMap(({ records = [] }, index) => (results[index] === 'stale' ? records : []))
+  const replies = await store()
+  const stale = changes.flatMap(({ records = [] }, index) => {
+    const reply = replies[index]
+    return (Array.isArray(reply) ? reply[0] : reply) === 'stale' ? records : []
+  })
   if (stale.length > 0) await write(stale.map(reverted))
-  return results
+  return replies
 }
 
 /** The change that takes back another: of numbers that were added, or of a whole record. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
-import express, { type ErrorRequestHandler, type Response } from 'express'
+import express, { type Response } from 'express'
 import helmet from 'helmet'
 import { Authenticator } from '../express/authenticator.js'
 import { inboxRouter, mailContext } from '../express/index.js'
@@ -14,7 +14,7 @@ import { hostCheck } from '../web/access.js'
 import { listen } from '../web/listen.js'
 import { SCOPES } from '../web/middleware.js'
 import { notFoundPage } from '../web/notFoundPage.js'
-import { notFound, problemHandler } from '../web/problem.js'
+import { notFound, problemHandler, unexpected } from '../web/problem.js'
 import type { DemoEnvironment } from './start/demo.js'
 import { startRouter } from './start/startRouter.js'
 
@@ -58,12 +58,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       { path: 'token' },
     )
 
+  const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
+  // It refuses a short token, before anything listens.
+  const authenticator = new Authenticator(auth)
   const app = express()
   const server = createServer(app)
   const url = await listen(server, port, host)
 
-  const auth = token === undefined ? (false as const) : { tokens: [{ token, scopes: SCOPES }] }
-  const authenticator = new Authenticator(auth)
   const openResponses = new Set<Response>()
   app.disable('x-powered-by')
   app.set('trust proxy', trustProxy)
@@ -143,14 +144,4 @@ async function close(server: Server, openResponses: ReadonlySet<Response>): Prom
   const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE)
   await closed
   clearTimeout(timer)
-}
-
-/** Logs a defect; the client receives no details. */
-const unexpected: ErrorRequestHandler = (error: unknown, request, response, next) => {
-  process.emitWarning(
-    `${request.method} ${request.path} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    'ThreadpostWarning',
-  )
-  if (response.headersSent) next(error)
-  else response.status(500).json({ type: 'about:blank', title: 'Internal error', status: 500 })
 }

@@ -4,7 +4,7 @@ import { quantile } from '../structures/histogram.js'
 import type { PhaseCounts, ThreadStatus } from '../threads/runner.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import type { Alert, ReportedShare } from './alerts.js'
-import { countSettled, type FigureNumbers, type Figures, figuresOf } from './figures.js'
+import { countSettled, type FigureGroup, type FigureNumbers, type Figures, figuresOf } from './figures.js'
 import type { SettledStatus } from './metrics.js'
 
 /** Why mail is held with the reason `setup`: worker threads crash repeatedly, and no message causes it. */
@@ -59,8 +59,9 @@ export interface PeriodFigures extends Figures {
   since: string
 }
 
-/** The figures of one template or transport. */
+/** The figures of one template, transport, or domain of recipients. Of a domain, only its recipients and their reports are counted. */
 export interface GroupFigures extends PeriodFigures {
+  /** Of a domain: as lowercase A-labels; '' for all domains beyond the first 100 that a process meets in an hour. */
   name: string
 }
 
@@ -186,11 +187,11 @@ export async function readHistory(
   ]
 }
 
-/** Reads the figures of the last day for each template or transport. */
+/** Reads the figures of the last day for each template, transport, or domain. */
 export async function readGroups(
   { records }: QueueDriver,
   now: number,
-  by: 'template' | 'transport',
+  by: FigureGroup,
 ): Promise<GroupFigures[]> {
   const prefix = groupPrefix(by)
   const since = startOf(PERIODS.hour, now - DAY + HOUR)
@@ -214,8 +215,8 @@ export async function readReported(queue: QueueDriver, now: number): Promise<Rep
   }))
 }
 
-/** Prefix of the keys of the hours of all templates or transports, or of one of them. */
-export function groupPrefix(by: 'template' | 'transport', name?: string): string {
+/** Prefix of the keys of the hours of all templates, transports, or domains, or of one of them. */
+export function groupPrefix(by: FigureGroup, name?: string): string {
   return `w:${by}:${name === undefined ? '' : `${encodeURIComponent(name)}:`}`
 }
 

@@ -9,7 +9,7 @@ import {
   type ProcessStatus,
   startOf,
 } from './activity.js'
-import type { CountedFigures, FigureCollector, FigureNumbers } from './figures.js'
+import { type CountedFigures, FIGURE_GROUPS, type FigureCollector, type FigureNumbers } from './figures.js'
 
 /** Milliseconds between two reports while something happens. */
 const INTERVAL = 1_000
@@ -91,27 +91,17 @@ export class ActivityReporter {
   }
 }
 
-function figureChanges(
-  { all, byTemplate, byTransport }: CountedFigures,
-  gauges: FigureNumbers,
-  now: number,
-): RecordChange[] {
+function figureChanges({ all, groups }: CountedFigures, gauges: FigureNumbers, now: number): RecordChange[] {
   const { fine, coarse, hour } = PERIODS
   const changes = [fine, coarse, hour].map((period): RecordChange => {
     const start = startOf(period, now)
     const keepUntil = start + period.length + period.keep
     return { key: periodKey(period, start), keepUntil, add: all, raise: gauges }
   })
-  const groups = [
-    ...[...byTemplate].map(([name, numbers]) => ({ prefix: groupPrefix('template', name), numbers })),
-    ...[...byTransport].map(([name, numbers]) => ({ prefix: groupPrefix('transport', name), numbers })),
-  ]
   const start = startOf(hour, now)
-  for (const { prefix, numbers } of groups)
-    changes.push({
-      key: periodKey({ prefix }, start),
-      keepUntil: start + hour.length + hour.keep,
-      add: numbers,
-    })
+  const keepUntil = start + hour.length + hour.keep
+  for (const by of FIGURE_GROUPS)
+    for (const [name, numbers] of groups[by])
+      changes.push({ key: periodKey({ prefix: groupPrefix(by, name) }, start), keepUntil, add: numbers })
   return changes
 }

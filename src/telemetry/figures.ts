@@ -1,5 +1,6 @@
 import type { DeliveryState } from '../feedback/deliveryStates.js'
-import { type Attempt, isSettled } from '../message/messageState.js'
+import { type Attempt, isOpen, isSettled, type RecipientState } from '../message/messageState.js'
+import { domainKey } from '../protocol/addressForms.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
@@ -19,24 +20,56 @@ export interface Figures {
   settled: SettledCount[]
   /** Attempts by outcome, whether or not they settled their message. */
   attempts: AttemptCount[]
+  /** Recipients whose message the next server accepted, also of messages that are not settled. */
+  sentRecipients: number
   /** Recipients by what was reported of them after the next server accepted the message. */
   reported: Record<DeliveryState, number>
   /** Milliseconds from acceptance, or from the time a message was due, to its settlement. Cancelled messages don't count. */
   latency: HistogramSnapshot
 }
 
-/** Numbers of a record by name: `accepted`, `settled|STATUS|REASON`, `attempt|RESULT|CODE`, `reported|STATE`, `latency|BUCKET`, `ms`. */
+/** Numbers of a record by name: `accepted`, `settled|STATUS|REASON`, `attempt|RESULT|CODE`, `recipients`, `reported|STATE`, `latency|BUCKET`, `ms`. */
 export type FigureNumbers = Record<string, number>
+
+/** Figures are also kept for each template, each transport, and each domain of recipients. */
+export const FIGURE_GROUPS = ['template', 'transport', 'domain'] as const
+export type FigureGroup = (typeof FIGURE_GROUPS)[number]
 
 /** The counts since the last {@link FigureCollector.take}. */
 export interface CountedFigures {
   all: FigureNumbers
-  byTemplate: Map<string, FigureNumbers>
-  byTransport: Map<string, FigureNumbers>
+  groups: Record<FigureGroup, Map<string, FigureNumbers>>
+}
+
+/** Domains that a process counts apart in an hour. Anyone who may register can name new ones, and each is a record in the queue. */
+const MAX_DOMAINS = 100
+/** The name is part of a record's key. */
+const MAX_NAME = 120
+const HOUR = 60 * 60_000
+
+/** The domains that are counted apart: the first of each hour. */
+class CountedDomains {
+  readonly #names = new Set<string>()
+  #hour = 0
+
+  /** Returns the name under which a recipient is counted; '' beyond the limit. */
+  nameOf(address: string, now: number): string {
+    const hour = Math.floor(now / HOUR)
+    if (hour !== this.#hour) {
+      this.#names.clear()
+      this.#hour = hour
+    }
+    const name = domainKey(address).toWellFormed()
+    if (this.#names.has(name)) return name
+    if (this.#names.size >= MAX_DOMAINS || encodeURIComponent(name).length > MAX_NAME) return ''
+    this.#names.add(name)
+    return name
+  }
 }
 
 /** Counts what this process accepts, tries and settles, until the next report. Each event costs a few additions. */
 export class FigureCollector {
+  readonly #domains = new CountedDomains()
   #counted = emptyFigures()
   #empty = true
 
@@ -58,10 +91,7 @@ export class FigureCollector {
     const last = state.attempts.at(-1)
     const settled = `settled|${state.status}|${last?.outcome.code ?? 'NONE'}`
     const wait = state.status === 'cancelled' ? undefined : waitOf(message)
-    const { all, byTemplate, byTransport } = this.#counted
-    const groups = [all, groupOf(byTransport, last?.transport ?? job.transport)]
-    if (job.content.kind === 'template') groups.push(groupOf(byTemplate, job.content.name))
-    for (const group of groups) {
+    for (const group of this.#groupsOf(job, last?.transport)) {
       increase(group, settled, 1)
       if (wait === undefined) continue
       increase(group, `latency|${bucketOf(wait)}`, 1)
@@ -70,18 +100,42 @@ export class FigureCollector {
   }
 
   /** Must be called for each recipient of whom a new state was reported. */
-  reported({ job, state }: QueuedMessage, reported: DeliveryState): void {
+  reported({ job, state }: QueuedMessage, recipient: string, reported: DeliveryState): void {
     this.#empty = false
-    const { all, byTemplate, byTransport } = this.#counted
-    const groups = [all, groupOf(byTransport, state.attempts.at(-1)?.transport ?? job.transport)]
-    if (job.content.kind === 'template') groups.push(groupOf(byTemplate, job.content.name))
-    for (const group of groups) increase(group, `reported|${reported}`, 1)
+    const groups = this.#groupsOf(job, state.attempts.at(-1)?.transport)
+    for (const group of [...groups, this.#domainOf(recipient)]) increase(group, `reported|${reported}`, 1)
   }
 
-  /** Must be called after each attempt. */
-  attempted({ outcome: { result, code } }: Pick<Attempt, 'outcome'>): void {
+  /**
+   * Must be called after each attempt.
+   * @param after the recipients after the attempt, in the order of those before
+   */
+  attempted(
+    { job, state }: QueuedMessage,
+    { transport, outcome: { result, code } }: Pick<Attempt, 'transport' | 'outcome'>,
+    after: readonly RecipientState[],
+  ): void {
     this.#empty = false
     increase(this.#counted.all, `attempt|${result}|${code}`, 1)
+    let sent = 0
+    state.recipients.forEach((before, index) => {
+      if (!isOpen(before) || after[index]?.status !== 'sent') return
+      sent++
+      increase(this.#domainOf(before.address), 'recipients', 1)
+    })
+    if (sent > 0) for (const group of this.#groupsOf(job, transport)) increase(group, 'recipients', sent)
+  }
+
+  #groupsOf({ transport, content }: QueuedMessage['job'], used = transport): FigureNumbers[] {
+    const { all, groups } = this.#counted
+    const byTransport = groupOf(groups.transport, used)
+    return content.kind === 'template'
+      ? [all, byTransport, groupOf(groups.template, content.name)]
+      : [all, byTransport]
+  }
+
+  #domainOf(address: string): FigureNumbers {
+    return groupOf(this.#counted.groups.domain, this.#domains.nameOf(address, Date.now()))
   }
 
   /** Returns what was counted, and starts again from zero. */
@@ -93,11 +147,11 @@ export class FigureCollector {
   }
 
   /** Adds figures again that could not be stored. */
-  giveBack({ all, byTemplate, byTransport }: CountedFigures): void {
+  giveBack({ all, groups }: CountedFigures): void {
     this.#empty = false
     addAll(this.#counted.all, all)
-    for (const [name, numbers] of byTemplate) addAll(groupOf(this.#counted.byTemplate, name), numbers)
-    for (const [name, numbers] of byTransport) addAll(groupOf(this.#counted.byTransport, name), numbers)
+    for (const by of FIGURE_GROUPS)
+      for (const [name, numbers] of groups[by]) addAll(groupOf(this.#counted.groups[by], name), numbers)
   }
 }
 
@@ -109,6 +163,7 @@ export function figuresOf(records: readonly FigureNumbers[]): Figures {
     accepted: sum['accepted'] ?? 0,
     settled: [],
     attempts: [],
+    sentRecipients: sum['recipients'] ?? 0,
     reported: { delivered: 0, delayed: 0, bounced: 0, complained: 0, unsubscribed: 0 },
     latency: {
       bounds: LATENCY_BOUNDS,
@@ -145,7 +200,7 @@ export function countSettled(
 }
 
 function emptyFigures(): CountedFigures {
-  return { all: {}, byTemplate: new Map(), byTransport: new Map() }
+  return { all: {}, groups: { template: new Map(), transport: new Map(), domain: new Map() } }
 }
 
 function groupOf(groups: Map<string, FigureNumbers>, name: string): FigureNumbers {

@@ -5,7 +5,13 @@ import type { DeliveryChange, DeliveryState } from '../feedback/deliveryStates.j
 import { type Level, type Logger, SILENT } from '../logging/logger.js'
 import type { Redaction } from '../logging/redaction.js'
 import { hideSecrets } from '../logging/secrets.js'
-import { type Attempt, isSettled, type Status, type SuppressedRecipient } from '../message/messageState.js'
+import {
+  type Attempt,
+  isSettled,
+  type RecipientState,
+  type Status,
+  type SuppressedRecipient,
+} from '../message/messageState.js'
 import { toMessage } from '../message/messageView.js'
 import type { RetryDecision } from '../protocol/outcome.js'
 import type { ChangeListener, QueuedMessage } from '../queue/driver.js'
@@ -90,9 +96,14 @@ export class MessageObserver {
   readonly changed: ChangeListener = (message) => this.#inContext(message, () => this.#changed(message))
 
   /** The dispatcher calls this after an attempt. Never throws: a report must not change the result of the attempt. */
-  attempted(message: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
+  attempted(
+    message: QueuedMessage,
+    attempt: Attempt,
+    decision: RetryDecision,
+    recipients: readonly RecipientState[],
+  ): void {
     try {
-      this.#inContext(message, () => this.#attempted(message, attempt, decision))
+      this.#inContext(message, () => this.#attempted(message, attempt, decision, recipients))
     } catch (error) {
       warnOf('an attempt', error)
     }
@@ -149,7 +160,7 @@ export class MessageObserver {
     for (const { recipient, delivery } of changes) {
       const { state } = delivery
       this.#metrics.reported(message, state)
-      this.#figures.reported(message, state)
+      this.#figures.reported(message, recipient, state)
       this.#tracing.reported(message, delivery)
       if (this.#logger !== SILENT)
         this.#log(
@@ -166,8 +177,13 @@ export class MessageObserver {
     }
   }
 
-  #attempted(message: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
-    this.#figures.attempted(attempt)
+  #attempted(
+    message: QueuedMessage,
+    attempt: Attempt,
+    decision: RetryDecision,
+    recipients: readonly RecipientState[],
+  ): void {
+    this.#figures.attempted(message, attempt, recipients)
     this.#logAttempt(message, attempt, decision)
     this.#tracing.attempted(message, attempt, decision)
     if (!attemptChannel.hasSubscribers) return

@@ -8,6 +8,7 @@ import {
   readHistory,
 } from './activity.js'
 import type { AuditEntry } from './auditLog.js'
+import type { FigureGroup } from './figures.js'
 
 type MonitoredParts = Pick<MailerParts, 'queue' | 'activity' | 'loopDelay' | 'settings'>
 
@@ -38,10 +39,10 @@ export class Monitoring {
   }
 
   /**
-   * Returns the figures of the last 24 hours for each template or transport, ordered by name.
+   * Returns the figures of the last 24 hours for each template, transport, or domain of recipients, ordered by name.
    * @throws ThreadpostError `QUEUE_UNAVAILABLE`, `CLOSED`
    */
-  async figures(by: 'template' | 'transport'): Promise<GroupFigures[]> {
+  async figures(by: FigureGroup): Promise<GroupFigures[]> {
     const { activity, queue } = this.#open()
     await activity.report()
     return readGroups(queue, Date.now(), by)

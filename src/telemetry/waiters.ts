@@ -2,6 +2,7 @@ import { ThreadpostError } from '../errors.js'
 import { isFinal } from '../feedback/deliveryStates.js'
 import { isSettled } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
+import { notFound } from '../queue/actions.js'
 import type { QueueDriver } from '../queue/driver.js'
 import { Validator } from '../validation.js'
 
@@ -18,6 +19,21 @@ export interface WaitOptions {
   until?: 'settled' | 'delivered'
   /** Ends the wait early: `wait()` rejects with the signal's reason. @default none */
   signal?: AbortSignal
+}
+
+/**
+ * Checks the options of a wait, and that its signal isn't aborted.
+ * @throws ThreadpostError `INVALID_OPTIONS`; the signal's reason
+ */
+export function checkWait(
+  options: WaitOptions,
+): WaitOptions & Required<Pick<WaitOptions, 'timeout' | 'until'>> {
+  check.object(options, '', ['timeout', 'until', 'signal'])
+  const { timeout = 60_000, until = 'settled', signal } = options
+  if (timeout !== Infinity) check.timeout(timeout, 'timeout')
+  check.oneOf(until, 'until', ['settled', 'delivered'])
+  signal?.throwIfAborted()
+  return { timeout, until, ...(signal === undefined ? {} : { signal }) }
 }
 
 /** How a waiter looks its message up. */
@@ -109,10 +125,9 @@ export class Waiters {
     queue: Pick<QueueDriver, 'subscribe' | 'durable'>,
     id: string,
     { find, mayAppear }: MessageLookup,
-    { timeout = 60_000, signal, until = 'settled' }: WaitOptions,
+    options: WaitOptions,
   ): Promise<Message> {
-    if (timeout !== Infinity) check.timeout(timeout, 'timeout')
-    check.oneOf(until, 'until', ['settled', 'delivered'])
+    const { timeout, signal, until } = checkWait(options)
     const done = DONE[until]
     const unsubscribe = queue.subscribe(id)
     const { settlement, giveUp } = this.wait(id, timeout, signal, done)
@@ -124,7 +139,7 @@ export class Waiters {
     try {
       const message = await find()
       if (message === undefined) {
-        if (!mayAppear) throw new ThreadpostError('NOT_FOUND', `No message has the id ${JSON.stringify(id)}`)
+        if (!mayAppear) throw notFound(id)
         return await settlement.catch(async (error: unknown) => {
           if (error instanceof ThreadpostError && error.code === 'WAIT_TIMEOUT' && !(await find()))
             throw uncommitted(id, timeout)

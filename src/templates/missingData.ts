@@ -1,6 +1,9 @@
+import { ThreadpostError } from '../errors.js'
+import { localeChain, variantFor } from '../protocol/locales.js'
 import type { Json, JsonObject } from '../protocol/tasks.js'
-import type { DataPath, Need } from '../protocol/templateManifest.js'
-import { isAllowedScheme, schemeOf } from '../protocol/urlSchemes.js'
+import type { DataPath, Need, TemplateManifest, TemplateVariant } from '../protocol/templateManifest.js'
+import { DEFAULT_URL_SCHEMES, isAllowedScheme, refusedScheme, schemeOf } from '../protocol/urlSchemes.js'
+import { Validator } from '../validation.js'
 
 /** A context on the path from the root: its value, and its path in the context around it. */
 interface Frame {
@@ -14,6 +17,42 @@ const MAX_PATHS = 50
 /** Handlebars regards this text as equal to the object around it, which changes the meaning of `../`. The thread checks such data. */
 const OBJECT_TEXT = '[object Object]'
 const ROOT: DataPath = { scope: 0, parts: [] }
+
+const check: Validator = new Validator('INVALID_MESSAGE')
+
+/** The variant with which a mail in this locale is rendered, as far as it is certain. */
+export function variantOf(manifest: TemplateManifest, locale: string | undefined): TemplateVariant {
+  const { variants } = manifest
+  if (variants === undefined) return manifest
+  return variants[variantFor(locale, (name) => Object.hasOwn(variants, name))] ?? manifest
+}
+
+/**
+ * Refuses a mail that its template can't render.
+ * @throws ThreadpostError `UNKNOWN_TEMPLATE` if the template has neither a variant for the locale nor a default; `MISSING_DATA` with
+ *   every path that the data lacks; `INVALID_MESSAGE` for a URL with a refused scheme
+ */
+export function refuseUnfit(manifest: TemplateManifest, locale: string | undefined, data: JsonObject): void {
+  const { name, locales, defaultMissing, urlSchemes = DEFAULT_URL_SCHEMES } = manifest
+  if (defaultMissing === true && !localeChain(locale).some((each) => locales.includes(each))) {
+    const path = locale === undefined ? 'template' : 'locale'
+    throw new ThreadpostError(
+      'UNKNOWN_TEMPLATE',
+      `${path}: the template '${name}' has no default variant, only ${locales.join(', ')}. Pass one of these locales, or add ${name}.mjml`,
+      { path },
+    )
+  }
+  const { missing: paths, refused } = dataProblems(variantOf(manifest, locale).needs, data, urlSchemes)
+  if (paths.length === 0) {
+    if (refused !== undefined) check.fail(`data.${refused.path}`, refusedScheme(refused.scheme, urlSchemes))
+    return
+  }
+  throw new ThreadpostError(
+    'MISSING_DATA',
+    `data: the template '${name}' needs data that is missing: ${paths.join(', ')}`,
+    { path: `data.${paths[0] ?? ''}`, paths },
+  )
+}
 
 /** Problems that the data of a mail has for a template. */
 export interface DataProblems {

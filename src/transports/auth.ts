@@ -1,7 +1,33 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { DkimKey, OAuth2, SmtpAuth } from '../protocol/transportConfig.js'
+import { TokenCell } from '../protocol/tokenCell.js'
+import type { DkimKey, SmtpAuth, TokenGrant } from '../protocol/transportConfig.js'
 import { type Validator, isPlainObject } from '../validation.js'
+import { microsoftTokens, tokenEndpointOf } from './mailServices.js'
+
+/** How access tokens are obtained (OAuth 2.0), for XOAUTH2 and OAUTHBEARER. */
+export interface OAuth2Options {
+  /** An access token. Alone, it is used for as long as the server accepts it. @default none; the first one is requested */
+  accessToken?: string
+  /** Requests access tokens for the account of a person, with the client's id and secret. @default none */
+  refreshToken?: string
+  /** The client's id. With a secret and no refresh token, the client itself requests tokens (client credentials). @default none */
+  clientId?: string
+  /** The client's secret. @default none */
+  clientSecret?: string
+  /** Microsoft 365: the tenant (directory) of the client. @default none; give `tokenEndpoint` */
+  tenantId?: string
+  /** The URL that issues tokens; https. @default Microsoft's with `tenantId`, or else Google's */
+  tokenEndpoint?: string
+  /** The name that nodemailer has for `tokenEndpoint`. @default none */
+  accessUrl?: string
+  /** A service account's client id, instead of a refresh token. @default none */
+  serviceClient?: string
+  /** The service account's private key as PEM. @default none */
+  privateKey?: string
+  /** The scope to request. @default Microsoft's for SMTP with `tenantId`; Google's for mail with a service account */
+  scope?: string
+}
 
 /** Credentials that are not part of the URL. */
 export type AuthOptions =
@@ -11,7 +37,7 @@ export type AuthOptions =
       /** The password. @default none; it or the OAuth 2.0 fields are required */
       pass: string
     }
-  | (OAuth2 & {
+  | (OAuth2Options & {
       /** The user name. */
       user: string
     })
@@ -21,11 +47,17 @@ const OAUTH2_KEYS = [
   'refreshToken',
   'clientId',
   'clientSecret',
+  'tenantId',
+  'tokenEndpoint',
   'accessUrl',
   'serviceClient',
   'privateKey',
   'scope',
-] as const satisfies readonly (keyof OAuth2)[]
+] as const satisfies readonly (keyof OAuth2Options)[]
+
+const GOOGLE_TOKENS = 'https://oauth2.googleapis.com/token'
+const GOOGLE_MAIL = 'https://mail.google.com/'
+const MICROSOFT_SMTP = 'https://outlook.office365.com/.default'
 
 /** Returns the credentials from the option or, without one, from the URL. */
 export function resolveAuth(
@@ -48,16 +80,84 @@ function authOf(check: Validator, value: unknown, path: string): SmtpAuth {
   const given = check.object(value, path, ['user', 'pass', ...OAUTH2_KEYS])
   const user = check.string(given['user'], `${path}.user`)
   if (given['pass'] !== undefined) return { user, pass: check.string(given['pass'], `${path}.pass`) }
-  const oauth2: OAuth2 = {}
+  const fields: OAuth2Options = {}
   for (const key of OAUTH2_KEYS)
-    if (given[key] !== undefined) oauth2[key] = check.string(given[key], `${path}.${key}`, 16_384)
-  const { accessToken, refreshToken, serviceClient } = oauth2
-  if (accessToken === undefined && refreshToken === undefined && serviceClient === undefined)
+    if (given[key] !== undefined) fields[key] = check.string(given[key], `${path}.${key}`, 16_384)
+  const { accessToken } = fields
+  const grant = grantOf(check, fields, user, path)
+  if (accessToken === undefined && grant === undefined)
     check.fail(
       `${path}.pass`,
-      'is required, or for OAuth 2.0 an accessToken, a refreshToken, or a serviceClient',
+      'is required, or for OAuth 2.0 an accessToken, a refreshToken, a serviceClient, or a clientId and clientSecret with a tenantId or tokenEndpoint',
     )
-  return { user, oauth2 }
+  if (accessToken !== undefined && !/^[\x21-\x7e]+$/.test(accessToken))
+    check.fail(`${path}.accessToken`, 'contains a character that is not allowed in it')
+  return {
+    user,
+    oauth2: {
+      ...(accessToken === undefined ? {} : { accessToken }),
+      ...(grant === undefined ? {} : { grant, cell: TokenCell.allocate() }),
+    },
+  }
+}
+
+/** Returns how tokens are requested; undefined if only one was given. */
+function grantOf(
+  check: Validator,
+  fields: OAuth2Options,
+  user: string,
+  path: string,
+): TokenGrant | undefined {
+  const { refreshToken, serviceClient, clientId = '', clientSecret = '', tenantId, accessUrl, scope } = fields
+  if (tenantId !== undefined && !/^[\w.-]{1,128}$/.test(tenantId))
+    check.fail(`${path}.tenantId`, 'contains a character that is not allowed in it')
+  const microsoft = tenantId === undefined ? undefined : microsoftTokens(tenantId)
+  const given = fields.tokenEndpoint ?? accessUrl ?? microsoft
+  const tokenEndpoint = tokenEndpointOf(
+    check,
+    given ?? GOOGLE_TOKENS,
+    `${path}.${fields.tokenEndpoint === undefined && accessUrl !== undefined ? 'accessUrl' : 'tokenEndpoint'}`,
+  )
+  if (refreshToken !== undefined)
+    return {
+      grant: 'refresh_token',
+      tokenEndpoint,
+      refreshToken,
+      clientId,
+      clientSecret,
+      ...(scope === undefined ? {} : { scope }),
+    }
+  if (serviceClient !== undefined) {
+    const privateKey = check.string(fields.privateKey, `${path}.privateKey`)
+    if (privateKeyOf(privateKey)?.asymmetricKeyType !== 'rsa')
+      check.fail(`${path}.privateKey`, 'is not an RSA private key in PEM form without a passphrase')
+    return {
+      grant: 'jwt-bearer',
+      tokenEndpoint,
+      issuer: serviceClient,
+      subject: user,
+      privateKey,
+      scope: scope ?? GOOGLE_MAIL,
+    }
+  }
+  if (given === undefined || clientId === '' || clientSecret === '') return undefined
+  if (scope === undefined && tenantId === undefined)
+    check.fail(`${path}.scope`, 'is required with a clientId and a clientSecret alone')
+  return {
+    grant: 'client_credentials',
+    tokenEndpoint,
+    clientId,
+    clientSecret,
+    scope: scope ?? MICROSOFT_SMTP,
+  }
+}
+
+function privateKeyOf(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    return undefined
+  }
 }
 
 /** A key that signs outgoing mail (DKIM, RFC 6376), as PEM or as a file. */
@@ -115,12 +215,9 @@ const MIN_RSA_BITS = 2048
 
 /** Fails unless the key can sign. The message never repeats the key. */
 function checkKey(check: Validator, pem: string, path: string): void {
-  let key: KeyObject
-  try {
-    key = createPrivateKey(pem)
-  } catch {
-    return check.fail(`${path}.privateKey`, 'is not a private key in PEM form without a passphrase')
-  }
+  const key =
+    privateKeyOf(pem) ??
+    check.fail(`${path}.privateKey`, 'is not a private key in PEM form without a passphrase')
   const type = key.asymmetricKeyType
   if (type === 'ed25519') return
   if (type !== 'rsa')

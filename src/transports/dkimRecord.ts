@@ -89,8 +89,8 @@ function mismatch(tags: ReadonlyMap<string, string>, publicKey: KeyObject): Prob
   return undefined
 }
 
-/** Parses a tag list (RFC 6376 section 3.2). White space is removed: none of the tags read here may contain any. */
-function parseTags(record: string): Map<string, string> {
+/** Parses a tag list (RFC 6376 section 3.2). White space is removed: none of the tags that are read may contain any. */
+export function parseTags(record: string): Map<string, string> {
   return new Map(
     record.split(';').map((tag) => {
       const equals = tag.indexOf('=')

@@ -1,4 +1,5 @@
 import { isLoopback } from '../loopback.js'
+import { TokenCell } from '../protocol/tokenCell.js'
 import type { ApiTransport } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
 
@@ -146,16 +147,24 @@ export function resolveMailService(
     given['endpoint'] ?? (host === '' ? service.endpoint : `https://${host}`),
     `${at}.endpoint`,
   )
-  if (kind === 'msgraph') settings['tokenEndpoint'] = tokenEndpointOf(check, settings, `${at}.tokenEndpoint`)
-  return { kind, name, endpoint, ...settings } as unknown as ApiTransport
+  const transport = { kind, name, endpoint, ...settings } as unknown as ApiTransport
+  if (transport.kind !== 'msgraph') return transport
+  const tokenEndpoint = settings['tokenEndpoint'] ?? microsoftTokens(transport.tenantId)
+  return {
+    ...transport,
+    tokenEndpoint: tokenEndpointOf(check, tokenEndpoint, `${at}.tokenEndpoint`),
+    cell: TokenCell.allocate(),
+  }
 }
 
-function tokenEndpointOf(check: Validator, settings: Record<string, string | boolean>, at: string): string {
-  const { tokenEndpoint, tenantId } = settings
-  const text =
-    typeof tokenEndpoint === 'string'
-      ? tokenEndpoint
-      : `https://login.microsoftonline.com/${String(tenantId)}/oauth2/v2.0/token`
+/** Returns the URL at which Microsoft issues access tokens for a tenant (directory). */
+export function microsoftTokens(tenantId: string): string {
+  return `https://login.microsoftonline.com/${tenantId}/oauth2/v2.0/token`
+}
+
+/** Returns the URL of a token endpoint. */
+export function tokenEndpointOf(check: Validator, value: unknown, at: string): string {
+  const text = check.string(value, at)
   if (!URL.canParse(text)) check.fail(at, "is not a URL such as 'https://login.example.com/token'")
   const { origin, pathname, search } = new URL(text)
   return originOf(check, origin, at) + pathname + search

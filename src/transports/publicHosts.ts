@@ -50,8 +50,9 @@ export function requirePublic(
   if (config.kind === 'smtp') {
     if (isPrivateHost(config.host)) fail('url', 'its host is a private address')
     if (config.proxy !== undefined) fail('proxy', 'a proxy connects to addresses that are not checked')
-    if (config.auth !== undefined && 'oauth2' in config.auth && config.auth.oauth2.accessUrl !== undefined)
-      fail('auth.accessUrl', 'tokens are fetched from addresses that are not checked')
+    const grant = config.auth !== undefined && 'oauth2' in config.auth ? config.auth.oauth2.grant : undefined
+    if (grant !== undefined && isPrivateHost(new URL(grant.tokenEndpoint).hostname))
+      fail('auth.tokenEndpoint', 'its host is a private address')
   }
   if (config.kind === 'inbox' || config.kind === 'spread') return transport
   if (config.kind === 'ses') {

@@ -1,5 +1,29 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type RequestHandler, type Response } from 'express'
 import { sendProblem } from './problem.js'
+
+/**
+ * A handler for `app.use()` of Express 4 and 5. Its types are those of Node, so that the package needs no types of Express. Without
+ * Express, use `threadpost/fetch`.
+ */
+export type Middleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/** An error handler for `app.use()` of Express 4 and 5. */
+export type ErrorMiddleware = (
+  error: unknown,
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/** Express turns Node's request and response into its own before it calls a handler. */
+export function asMiddleware(handler: RequestHandler): Middleware {
+  return handler as Middleware
+}
 
 /**
  * Redirects a browser from `/inbox` to `/inbox/`, because relative links resolve differently without the slash. The redirect is

@@ -132,6 +132,16 @@ export const problemHandler: ErrorRequestHandler = (error: unknown, _request, re
   else sendProblem(response, code, detail)
 }
 
+/** Logs a defect; the client receives no details. */
+export const unexpected: ErrorRequestHandler = (error: unknown, request, response, next) => {
+  process.emitWarning(
+    `${request.method} ${request.path} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    'ThreadpostWarning',
+  )
+  if (response.headersSent) next(error)
+  else response.status(500).json({ type: 'about:blank', title: 'Internal error', status: 500 })
+}
+
 /** Converts errors of body-parser. */
 function bodyProblem(error: unknown): [ProblemCode, string] | undefined {
   const type = error instanceof Error && 'type' in error ? error.type : undefined

@@ -41,11 +41,18 @@ const Time = z
   .string()
   .max(40)
   .transform((text, context) => {
-    const time = /^\d+$/.test(text) ? Number(text) : /^\d{4}-/.test(text) ? Date.parse(text) : NaN
+    const time = /^\d+$/.test(text) ? Number(text) : isDate(text) ? Date.parse(text) : NaN
     if (Number.isFinite(time)) return time
     context.addIssue({ code: 'custom', message: 'must be ISO 8601 or milliseconds since the epoch' })
     return z.NEVER
   })
+
+/** Whether text begins with a date that exists: `Date.parse()` takes February 30 for March 2. */
+function isDate(text: string): boolean {
+  const date = /^\d{4}-\d\d(?:-\d\d)?/.exec(text)?.[0]
+  const start = Date.parse(date ?? '')
+  return !Number.isNaN(start) && new Date(start).toISOString().startsWith(date ?? '')
+}
 
 const text = () => z.string().max(320)
 

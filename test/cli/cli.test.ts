@@ -4,6 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { startInbox } from 'threadpost/testing'
 import { describe, expect, it } from 'vitest'
+import { txtServer } from '../support/dnsServer.js'
 import { folderOf } from '../support/folder.js'
 import { testInbox } from '../support/mailer.js'
 import { environment, main, post, serve } from '../support/serve.js'
@@ -66,6 +67,24 @@ describe('threadpost send', () => {
 })
 
 describe('threadpost doctor', () => {
+  it('looks up the DNS records of a domain', async () => {
+    const { address } = await txtServer({ 'acme.example': [['v=spf1 -all']] })
+    const flags = ['--domain', 'ACME.example.', '--dkim-selector', 's1', '--dkim-selector', 's2']
+    const result = run(process.execPath, [main, 'doctor', ...flags, '--dns-server', address], {
+      cwd: await folderOf({}),
+      env: environment,
+    })
+    const { stdout } = await result.catch((error: unknown) => error as { stdout: string })
+    expect(stdout).toContain('acme.example has the SPF record v=spf1 -all.')
+    expect(stdout).toContain('s2._domainkey.acme.example has no DKIM key')
+    for (const wrong of [
+      ['--domain', 'x y'],
+      ['--dns-server', 'nowhere'],
+      ['--dkim-selector', '..'],
+    ])
+      await expect(run(process.execPath, [main, 'doctor', ...wrong])).rejects.toMatchObject({ code: 2 })
+  })
+
   it('prints its findings as JSON, and sends nothing', async () => {
     const inbox = await testInbox()
     const { stdout } = await run(process.execPath, [main, 'doctor', '--transport', inbox.url, '--json'], {

@@ -70,6 +70,8 @@ describe('the threadpost command', () => {
     ['a port number that does not exist', ['inbox', '--port', '99999'], /at most 65535/],
     ['a missing setting', ['worker'], /transport: is required/],
     ['an empty setting', ['send', '--to', 'a@a.example', '--transport', ''], /transport: is required/],
+    ['a short token', ['serve', '--port', '0', '--token', 'short'], /token: has fewer than 16/],
+    ['a migration of nothing', ['migrate'], /queue: is required/],
     ['an option that the mailer refuses', ['serve', '--transport', 'gopher://x'], /transport: /],
     [
       'a data file that does not exist',
@@ -107,6 +109,14 @@ describe('the threadpost command', () => {
     const { stderr, code } = await threadpost([command, flag, port, ...others], { THREADPOST_QUEUE: queue })
     const message = `threadpost: ${flag}: ${port} on 127.0.0.1 is in use; choose another port [INVALID_OPTIONS]\n`
     expect({ stderr, code }).toEqual({ stderr: expect.stringContaining(message), code: 2 })
+  })
+
+  it('counts an empty environment variable as unset', async () => {
+    const empty = { PORT: '', THREADPOST_THREADS: '', THREADPOST_TRANSPORT: '' }
+    expect(await threadpost(['worker'], empty)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/transport: is required/) as string,
+    })
   })
 
   it('exits with 1 and prints one line if a command fails', async () => {

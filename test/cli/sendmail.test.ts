@@ -116,6 +116,11 @@ describe('threadpost sendmail', () => {
     expect(await mailer.find(id)).toMatchObject({ status: 'queued', subject: 'Hi' })
     await mailer.close()
     expect(await sendmail(['-t', '--queue', 'memory'], MESSAGE)).toMatchObject({ code: 78 })
+    const elsewhere = { THREADPOST_QUEUE: 'postgres://127.0.0.1:1/app', THREADPOST_SCHEMA: 'No-Schema' }
+    expect(await sendmail(['-t'], MESSAGE, elsewhere)).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('queue.schema') as string,
+    })
   })
 
   it('exits with the codes of sysexits.h', async () => {

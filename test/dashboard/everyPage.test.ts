@@ -79,6 +79,12 @@ describeWith(['chromium'], 'every page of the dashboard in a browser', (tools) =
     mailer.inbox!.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }])
     await mailer.sendAndWait({ template: 'receipt', data, to: `${'x'.repeat(60)}@example.com` })
     await mailer.pause()
+    await mailer.suppressions.add({
+      address: `${'x'.repeat(60)}@example.com`,
+      reason: 'bounce',
+      stream: 'newsletter',
+      detail: '550 5.1.1 No such user',
+    })
     for (const colorScheme of ['light', 'dark'] as const)
       for (const width of [1280, 390, 320]) {
         const page = await open(url, { colorScheme, viewport: { width, height: 800 } })
@@ -90,6 +96,7 @@ describeWith(['chromium'], 'every page of the dashboard in a browser', (tools) =
           ['#/templates/receipt', '.figures'],
           ['#/transports', '.groups'],
           ['#/transports/default', '.limits'],
+          ['#/suppressions', '.groups'],
           ['#/audit', '.groups'],
           ['#/nowhere', 'h1'],
           ['preview#/receipt', 'iframe'],

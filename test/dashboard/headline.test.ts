@@ -47,7 +47,8 @@ function conditionOf({
   const latency = { bounds: [1], counts: [0, 0], sum: 0, count: 0 }
   const attempts: AttemptCount[] = [{ result: 'deferred', code: 'SMTP_DEFERRED', count: refused }]
   const reported = { delivered: 0, delayed: 0, bounced: 0, complained: 0, unsubscribed: 0 }
-  const figures: PeriodFigures = { since: '2026-01-01', accepted: 0, settled, attempts, reported, latency }
+  const counts = { accepted: 0, sentRecipients: sent, reported }
+  const figures: PeriodFigures = { since: '2026-01-01', ...counts, settled, attempts, latency }
   const now = new Date().toISOString()
   return {
     queue: {

@@ -104,6 +104,82 @@ describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
     ])
   })
 
+  test('lists suppressed addresses, and finds, adds, and removes them', async () => {
+    const { mailer, url } = await startDashboard()
+    await mailer.suppressions.add({ address: 'bob@example.com', reason: 'bounce', detail: '550 5.1.1 gone' })
+    await mailer.suppressions.add({ address: 'eve@example.com', reason: 'unsubscribe', stream: 'news' })
+    await mailer.suppressions.add({ address: 'eve@example.com', reason: 'complaint' })
+    const page = await open(`${url}#/suppressions`)
+    const rows = page.locator('tbody tr')
+    await page.getByRole('row', { name: /bob@example.com Bounced every stream .* 550 5.1.1 gone/ }).waitFor()
+    expect(await rows.count()).toBe(3)
+
+    await page.getByText('Add an address').click()
+    await page.getByRole('textbox', { name: 'Address' }).fill('Ada@Example.com')
+    await page.getByRole('button', { name: 'Add', exact: true }).click()
+    await page.getByText('Added ada@example.com.').waitFor()
+    expect(await mailer.suppressions.has('ada@example.com')).toBe(true)
+    await page.getByRole('textbox', { name: 'Address' }).fill('nobody')
+    await page.getByRole('button', { name: 'Add', exact: true }).click()
+    await page.getByRole('alert').waitFor()
+
+    await page.getByLabel('Search').fill('eve')
+    await expect.poll(() => rows.count()).toBe(2)
+    expect(page.url()).toContain('q=eve')
+    await page.getByRole('button', { name: 'Remove eve@example.com (news)' }).click()
+    await page.getByText('Mail to this address is sent again, unless another entry covers it').waitFor()
+    await page.getByRole('button', { name: 'Go back' }).click()
+    await page.getByRole('button', { name: 'Remove eve@example.com (news)' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+    await page.getByText('Removed eve@example.com.').waitFor()
+    await expect.poll(() => rows.count()).toBe(1)
+    expect((await mailer.suppressions.list({ q: 'eve' })).suppressions).toMatchObject([
+      { reason: 'complaint' },
+    ])
+    await page.getByLabel('Search').fill('nowhere')
+    await page.getByText('No entry matches.').waitFor()
+  })
+
+  test('shows the list of suppressed addresses to those who may see it', async () => {
+    const tokens = [{ token: 'reader-token-1234', scopes: ['read'] as const }]
+    const page = async (redact: boolean) => {
+      const { mailer, base } = await api({ auth: { tokens } }, { redact: { recipients: redact } })
+      await mailer.suppressions.add({ address: 'bob@example.com', reason: 'manual' })
+      const page = await open(`${base}/#/suppressions`)
+      await page.getByLabel('Token').fill('reader-token-1234')
+      await page.getByRole('button', { name: 'Log in' }).click()
+      return page
+    }
+    const reader = await page(false)
+    await reader.getByRole('row', { name: /bob@example.com/ }).waitFor()
+    for (const name of [/Add/, /Remove/]) expect(await reader.getByRole('button', { name }).count()).toBe(0)
+    const refused = await page(true)
+    await refused.getByText('This list requires the scope “manage”').waitFor()
+    expect(await refused.locator('main').textContent()).not.toContain('bob@example.com')
+  })
+
+  test('shows bounces and complaints by transport, template, and recipient domain', async () => {
+    const { mailer, url } = await startDashboard()
+    const page = await open(url)
+    await page.getByText('No server accepted a recipient in the last 24 hours').waitFor()
+    const { id } = await mailer.sendAndWait({
+      template: 'welcome',
+      data: await sample('welcome'),
+      to: ['ada@one.example', 'bob@one.example', 'eve@TWO.example'],
+    })
+    await mailer.report({ id, recipient: 'bob@one.example', state: 'bounced' })
+    await mailer.report({ id, recipient: 'eve@two.example', state: 'complained' })
+    await page.reload()
+    await page.getByRole('row', { name: /default 3 1 \(33.3%\) 1 \(33.3%\)/ }).waitFor()
+    await page.getByRole('button', { name: 'Template' }).click()
+    await page.getByRole('row', { name: /welcome 3 1 \(33.3%\) 1 \(33.3%\)/ }).waitFor()
+    await page.getByRole('button', { name: 'Recipient domain' }).click()
+    await page.getByRole('row', { name: /one.example 2 1 \(50.0%\) 0/ }).waitFor()
+    await page.getByRole('row', { name: /two.example 1 0 1 \(100.0%\)/ }).waitFor()
+    await page.goto(`${url}#/messages/${id}`)
+    await page.getByText(/bounced .* source: /).waitFor()
+  })
+
   test('answers a browser with a page where nothing is', async () => {
     const { url } = await startDashboard()
     const page = await open(`${url}nothing/here`)

@@ -254,6 +254,7 @@ describe('listing messages over HTTP', () => {
     'page=2',
     'q=a&q=b',
     'since=x',
+    'since=2026-02-30',
     'until=-1',
     'status[x]=sent',
   ])('refuses the query ?%s', async (query) => {
@@ -311,6 +312,7 @@ describe('access to the API', () => {
     [{ auth: true }, 'auth'],
     [{ auth: { tokens: [] } }, 'auth'],
     [{ auth: { tokens: [{ token: '', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
+    [{ auth: { tokens: [null] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'a b', scopes: ['send'] }] } }, 'auth.tokens[0].token'],
     [{ auth: { tokens: [{ token: 'sixteen-letters-', scopes: ['all'] }] } }, 'auth.tokens[0].scopes'],
     [{ auth: false, bodyLimit: '1mb' }, 'bodyLimit'],

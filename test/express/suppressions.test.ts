@@ -19,6 +19,7 @@ test('the list of suppressed addresses is kept over HTTP', async () => {
   expect(listed.body).toEqual({ suppressions: [added.body] })
   expect((await call('/suppressions?limit=0', { headers: reader })).body).toMatchObject({ path: 'limit' })
   const gone = '/suppressions?address=ada%40example.com'
+  expect((await call(`${gone}&reason=bounce`, { method: 'DELETE', headers: manager })).status).toBe(404)
   expect((await call(gone, { method: 'DELETE', headers: manager })).status).toBe(204)
   expect((await call(gone, { method: 'DELETE', headers: manager })).status).toBe(404)
   expect((await call('/suppressions', { method: 'DELETE', headers: manager })).body).toMatchObject({

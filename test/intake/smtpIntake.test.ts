@@ -38,6 +38,22 @@ describe('the SMTP intake', () => {
     )
   })
 
+  it('takes recipients whose local part is quoted, or has dots at its end or in a row', async () => {
+    const { mailer, inbox } = await mailerWithInbox()
+    const client = await clientOf(await testIntake(mailer))
+    const to = ['"abc..def"@docomo.ne.jp', 'abc.@docomo.ne.jp', '.abc..d@docomo.ne.jp', '"a b"@example.com']
+    await mailer.wait(idIn(await submit(client, MESSAGE, { from: '"a. b"@acme.example', to })))
+    const quoted = ['"abc..def"@docomo.ne.jp', '"abc."@docomo.ne.jp', '".abc..d"@docomo.ne.jp', to[3]]
+    expect((await inbox.waitFor()).envelope).toEqual({ from: '"a. b"@acme.example', to: quoted })
+    for (const wrong of [
+      '"a\u0007b"@example.com',
+      '"a"b"@example.com',
+      '""@example.com',
+      `"${'a'.repeat(65)}"@b.example`,
+    ])
+      expect(await submit(client, MESSAGE, { to: [wrong] }), wrong).toMatch(/^5\d\d /)
+  })
+
   it('announces its extensions', async () => {
     const client = await clientOf(await quietIntake({ size: 1000 }))
     const announced = client.heard.match(/^250[- ](.*)\r$/gm)?.map((line) => line.slice(4, -1))

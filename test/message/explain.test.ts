@@ -56,6 +56,12 @@ const NO = attemptOf({
   reply: { code: 550, text: 'no such user' },
 })
 
+/** Bob's server accepted the message, and Cy's asked to wait. */
+const ONE_OF_TWO: Message['recipients'] = [
+  { address: 'bob@example.com', status: 'sent', reply: { code: 250, text: 'ok' } },
+  { address: 'cy@example.com', status: 'deferred', reply: { code: 450, enhanced: '4.2.0', text: 'later' } },
+]
+
 describe('explain', () => {
   it.each<[string, Partial<Message>]>([
     ['Waiting to be sent.', {}],
@@ -142,6 +148,51 @@ describe('explain', () => {
       },
     ],
     ['Expired at 2026-03-04 10:02 UTC: it was never attempted.', { status: 'expired' }],
+    [
+      'Waiting for its next attempt at 2026-03-01 10:02 UTC: the server accepted it for 1 of 2 recipients, and answered "450 4.2.0 later" for cy@example.com.',
+      { status: 'deferred', nextAttemptAt: TIME, attempts: [SENT], recipients: ONE_OF_TWO },
+    ],
+    [
+      'Expired at 2026-03-04 10:02 UTC: after 1 attempt; the server accepted it for 1 of 2 recipients, and answered "450 4.2.0 later" for cy@example.com.',
+      { status: 'expired', attempts: [SENT], recipients: ONE_OF_TWO },
+    ],
+    [
+      'Expired at 2026-03-04 10:02 UTC: after 2 attempts; the last one failed: the server answered "451 4.3.2 busy"; it was sent to bob@example.com.',
+      { status: 'expired', attempts: [SENT, BUSY], recipients: ONE_OF_TWO },
+    ],
+    [
+      'Cancelled at 2026-03-01 10:02 UTC, after 1 attempt; it was sent to bob@example.com.',
+      { status: 'cancelled', settledAt: TIME, attempts: [SENT], recipients: ONE_OF_TWO },
+    ],
+    [
+      'Marked as sent manually at 2026-03-01 10:02 UTC.',
+      {
+        status: 'sent',
+        settledAt: TIME,
+        attempts: [SENT],
+        recipients: ONE_OF_TWO.map((recipient) => ({ ...recipient, status: 'sent' })),
+      },
+    ],
+    [
+      'Accepted by the next mail server, as a delivery report shows. Delivered to ada@example.com at 2026-03-01 10:02 UTC.',
+      {
+        status: 'sent',
+        settledAt: TIME,
+        uncertain: true,
+        attempts: [LOST],
+        recipients: [
+          {
+            address: 'ada@example.com',
+            status: 'sent',
+            delivery: { state: 'delivered', at: TIME, source: 'dsn' },
+          },
+        ],
+      },
+    ],
+    [
+      'Held because the queue is paused; it is scheduled for 2026-03-01 10:02 UTC, if the queue is resumed by then.',
+      { status: 'held', heldReason: 'paused', sendAt: TIME, nextAttemptAt: TIME },
+    ],
     [
       'Expired at 2026-03-04 10:02 UTC: after 1 attempt; the last one failed: the server answered "451 4.3.2 busy".',
       { status: 'expired', attempts: [BUSY] },

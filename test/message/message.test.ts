@@ -90,6 +90,12 @@ describe('a mail', () => {
       ...listUnsubscribe,
       oneClick: false,
     })
+    const url = `mailto:${listUnsubscribe.mailto}`
+    expect(job({ ...plain, listUnsubscribe: url }).listUnsubscribe).toEqual({
+      ...listUnsubscribe,
+      oneClick: false,
+    })
+    expect(refusal({ ...plain, listUnsubscribe: false }).path).toBe('listUnsubscribe')
     for (const mailto of ['leave@a.example?subject=leave now', 'leave@a.example?x>,<mailto:e@x.example'])
       expect(refusal({ ...plain, listUnsubscribe: { mailto } }).path).toBe('listUnsubscribe.mailto')
   })

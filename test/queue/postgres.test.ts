@@ -3,6 +3,8 @@ import { PostgresQueue } from '../../src/queue/postgres/driver.js'
 import { Validator } from '../../src/validation.js'
 import { usePostgres } from '../support/postgres.js'
 import { queueSuite } from '../support/queueSuite.js'
+import type { SuiteOptions } from '../support/queueSuite/fixture.js'
+import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
 import { describeWith } from '../support/tools.js'
 
 const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
@@ -10,14 +12,11 @@ const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
 describeWith(['postgres'], 'a queue on Postgres', ({ postgres: tool }) => {
   const postgres = usePostgres(tool)
 
-  queueSuite('postgres', (options) =>
-    PostgresQueue.open({
-      ...options,
-      ...postgres.place(),
-      migrate: true,
-      listen: true,
-      postgres: {},
-      logger,
-    }),
-  )
+  const openAt = (options: SuiteOptions, place: ReturnType<typeof postgres.place>): Promise<PostgresQueue> =>
+    PostgresQueue.open({ ...options, ...place, migrate: true, listen: true, postgres: {}, logger })
+
+  queueSuite('postgres', (options) => openAt(options, postgres.place()))
+
+  let same: ReturnType<typeof postgres.place> | undefined
+  testGroupsOfFleet((options) => openAt(options, (same ??= postgres.place())))
 })

@@ -152,7 +152,7 @@ describeWith(['postgres'], 'mail that is submitted in SQL', ({ postgres: tool })
       [queue.schema],
     )
     expect(functions.map(({ name }) => name)).toContain('send')
-    for (const { path: set } of functions) expect(set).toBe('{"search_path=pg_catalog, pg_temp"}')
+    for (const { path: set } of functions) expect(set).toMatch(/^\{"search_path=pg_catalog, pg_temp"[,}]/)
     const id = await submit(queue.schema, { ...MAIL, to: 'Ada <ada@example.com> \t' })
     expect((await mailer.find(id))?.recipients).toMatchObject([{ address: 'ada@example.com' }])
   })

@@ -16,10 +16,8 @@ let files = 0
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-queueSuite(
-  'sqlite',
-  (options) => SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
-  { groups: true },
+queueSuite('sqlite', (options) =>
+  SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
 )
 
 it('closes an outbox thread that is just replacing another', async () => {

@@ -15,17 +15,17 @@ const QUEUES = [
   ...['maildrop', 'private', 'public', 'saved', 'trace'],
 ]
 
-/** A Postfix of our own, which takes mail for ada@example.com and eve@example.com and knows nobody else. */
-export interface Postfix {
+/** A mail server of our own, which takes mail for ada@example.com and eve@example.com and knows nobody else. */
+export interface MailServer {
   port: number
-  /** The messages that were delivered to a mailbox, in full. */
+  /** The messages for a mailbox, in full: those that were delivered, or that wait for that. */
   mailbox(name: 'ada' | 'eve'): Promise<string[]>
   /** What it logged. */
   log(): Promise<string>
 }
 
 /** Starts Postfix with a configuration, a queue and mailboxes in a temporary folder. Needs root, as Postfix does. */
-export async function startPostfix(master: Tool, settings: Record<string, string> = {}): Promise<Postfix> {
+export async function startPostfix(master: Tool, settings: Record<string, string> = {}): Promise<MailServer> {
   const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-postfix-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()

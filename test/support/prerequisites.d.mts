@@ -10,6 +10,7 @@ export type ToolName =
   | 'rabbitmq-server'
   | 'swaks'
   | 'msmtp'
+  | 'exim-daemon'
 
 export interface Tool {
   command: string

@@ -18,7 +18,7 @@ const LIBRARIES = 'libraries.json'
  * @typedef {{ command: string, args: string[], env: Record<string, string> }} Tool
  * `args` come before one's own; `env` comes on top of process.env.
  * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
- *   | 'rabbitmq-server' | 'swaks' | 'msmtp'
+ *   | 'rabbitmq-server' | 'swaks' | 'msmtp' | 'exim-daemon'
  *   | 'postgres' | 'python3-psycopg'} ToolName
  */
 
@@ -86,6 +86,14 @@ const bundles = [
     also: [],
     tools: { msmtp: 'usr/bin/msmtp' },
     probe: { msmtp: [['--version'], /msmtp version/] },
+  },
+  {
+    // Only ever fetched: Debian's packages of Exim and Postfix exclude each other. test/support/exim.ts gives it the user that it
+    // asks for, and the DNS.
+    package: 'exim4-daemon-light',
+    also: ['libnss-wrapper', 'libresolv-wrapper'],
+    tools: { 'exim-daemon': 'usr/sbin/exim4' },
+    probe: { 'exim-daemon': [['-bV'], /Exim version|Debian-exim/] },
   },
 ]
 
@@ -237,7 +245,10 @@ async function fetchBundle(bundle) {
     await writeFile(path.join(folder, LIBRARIES), JSON.stringify(await libraryFolders(folder)))
     if (bundle.package === 'chromium') await writeFonts(folder, path.join(cache, bundle.package))
     await probe(bundle, folder)
-    await rename(folder, path.join(cache, bundle.package)).catch((error) => {
+    const place = path.join(cache, bundle.package)
+    // What is left of a folder that was deleted while a program used it: Chromium writes its font cache there.
+    if (!existsSync(path.join(place, LIBRARIES))) await rm(place, { recursive: true, force: true })
+    await rename(folder, place).catch((error) => {
       // Another run was quicker: its folder is as good.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })

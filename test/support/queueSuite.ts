@@ -14,12 +14,11 @@ import { testRecords } from './queueSuite/records.js'
 import { testReports } from './queueSuite/reports.js'
 import { testRetention } from './queueSuite/retention.js'
 
-/** @param options.groups whether the groups of messages take turns: see the table of src/queue/README.md */
-export function queueSuite(name: string, openQueue: OpenQueue, { groups = false } = {}): void {
+export function queueSuite(name: string, openQueue: OpenQueue): void {
   describe(`queue: ${name}`, () => {
     const fixture = useFixture(openQueue)
     testDelivery(fixture)
-    if (groups) testGroups(fixture)
+    testGroups(fixture)
     testHeldMessages(fixture)
     testAcceptance(fixture)
     testManualActions(fixture)

@@ -36,6 +36,32 @@ describe('the figures of a mailer', () => {
     expect(processes).toMatchObject([{ pid: process.pid, role: 'both', gone: false }])
   })
 
+  it('count the recipients that a server accepted, and reports, by template, transport, and domain', async () => {
+    const { mailer, inbox } = await mailerWithInbox({ threads: 0, retry: { baseDelay: 1, jitter: 'none' } })
+    inbox.faults.set([{ at: 'rcpt', do: 'defer', times: 1 }])
+    const domain = (n: number): string => `d${n}.example`
+    const to = ['ada@one.example', 'bob@ONE.example', 'eve@münchen.example']
+    const { id } = await mailer.sendAndWait({ to, subject: 'Hi', text: 'x' })
+    await mailer.report({ id, recipient: 'ada@one.example', state: 'bounced' })
+    expect(await mailer.monitoring.figures('transport')).toMatchObject([
+      { name: 'default', sentRecipients: 3, reported: { bounced: 1 } },
+    ])
+    expect(await mailer.monitoring.figures('domain')).toMatchObject([
+      { name: 'one.example', sentRecipients: 2, reported: { bounced: 1 }, settled: [] },
+      { name: 'xn--mnchen-3ya.example', sentRecipients: 1, reported: { bounced: 0 } },
+    ])
+    // Their number is bounded, and so is the length of a name.
+    const long = `${Array.from({ length: 4 }, () => 'x'.repeat(40)).join('.')}.example`
+    await Promise.all(
+      [long, ...Array.from({ length: 120 }, (_, n) => domain(n))].map((name) =>
+        mailer.sendAndWait({ to: `a@${name}`, subject: 'Hi', text: 'x' }),
+      ),
+    )
+    const domains = await mailer.monitoring.figures('domain')
+    expect(domains).toHaveLength(101)
+    expect(domains.find(({ name }) => name === '')?.sentRecipients).toBe(23)
+  })
+
   it('are the history of the last hour, and of the day, with the depth of the queue', async () => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
     await mailer.pause()

@@ -92,6 +92,36 @@ describe('a template', () => {
     expect((await mailer.render('order.new', {}, { locale: 'fr' })).subject).toBe('order.new.fr.mjml')
   })
 
+  it('is checked for the data and the subject of the variant that a mail uses', async () => {
+    const dir = await folderOf({
+      't.mjml': mjml('{{name}} {{order.id}}').replace(/<mj-head>.*<.mj-head>/, ''),
+      't.fr.mjml': mjml('{{name}}').replace(
+        '<mj-text',
+        '<mj-button href="{{url}}">Payer</mj-button><mj-text',
+      ),
+    })
+    const mailer = await testMailer({ transport: 'smtp://127.0.0.1:1', templates: dir, threads: 0 })
+    const mail = { to: 'ada@example.com', template: 't' }
+    const order = { name: 'Ada', order: {} }
+    await expect(mailer.send({ ...mail, data: order })).rejects.toMatchObject({
+      code: 'MISSING_DATA',
+      paths: ['order.id'],
+    })
+    await expect(mailer.send({ ...mail, data: { ...order, order: { id: 1 } } })).rejects.toMatchObject({
+      code: 'INVALID_MESSAGE',
+      path: 'subject',
+    })
+    await expect(mailer.send({ ...mail, locale: 'fr-CA', data: order })).rejects.toMatchObject({
+      code: 'MISSING_DATA',
+      paths: ['url'],
+    })
+    await expect(
+      mailer.send({ ...mail, locale: 'fr', data: { name: 'Ada', url: 'javascript:alert(1)' } }),
+    ).rejects.toMatchObject({ code: 'INVALID_MESSAGE', path: 'data.url' })
+    const data = { name: 'Ada', url: 'https://acme.example' }
+    await expect(mailer.send({ ...mail, locale: 'fr', data })).resolves.toMatchObject({ status: 'queued' })
+  })
+
   it('without a default is reported at the start, and refused for other languages', async () => {
     const lines: string[] = []
     const log = (_fields: object, message: string) => void lines.push(message)

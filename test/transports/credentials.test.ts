@@ -7,6 +7,7 @@ import { type Dialect, MailApi, SECRET, SENDGRID } from '../support/mailApi.js'
 import { BREVO, MAILGUN, MAILJET, MSGRAPH, POSTMARK, RESEND } from '../support/mailServiceApis.js'
 import { testMailer } from '../support/mailer.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
+import { startTokenEndpoint } from '../support/tokenEndpoint.js'
 
 /** Every kind of transport that has credentials, at a server that refuses and repeats them. */
 async function transports(): Promise<Record<string, TransportInput>> {
@@ -19,9 +20,15 @@ async function transports(): Promise<Record<string, TransportInput>> {
     extensions: ['AUTH PLAIN'],
     auth: () => `535 5.7.8 ${SECRET} is wrong`,
   })
+  const tokens = await startTokenEndpoint()
+  tokens.status = 401
   const graph = await refusing(MSGRAPH)
   return {
     smtp: { url: `smtp://127.0.0.1:${smtp.port}`, auth: { user: 'acme', pass: SECRET } },
+    oauth2: {
+      url: `smtp://127.0.0.1:${smtp.port}`,
+      auth: { user: 'acme', clientId: 'c', clientSecret: SECRET, tokenEndpoint: tokens.url, scope: 's' },
+    },
     sendgrid: { url: 'sendgrid:', apiKey: SECRET, endpoint: await refusing(SENDGRID) },
     postmark: { url: 'postmark:', token: SECRET, endpoint: await refusing(POSTMARK) },
     mailgun: {

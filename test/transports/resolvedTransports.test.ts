@@ -204,7 +204,7 @@ describe('resolveTransport', () => {
           accessUrl: 'https://10.0.0.1/token',
         },
       },
-      'tokens are fetched',
+      'auth.tokenEndpoint: its host is a private address',
     ],
   ] as const)('holds the mail of a transport that leads to a private host: %j', async (transport, reason) => {
     const mailer = await testMailer({ resolveTransport: () => transport })

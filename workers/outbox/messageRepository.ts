@@ -103,13 +103,14 @@ export class MessageRepository {
     this.#dropContent = db.prepare('DELETE FROM content WHERE seq = ?')
   }
 
-  find(id: string): StoredRow | null {
-    const row = this.#find.get(id)
+  /** @param id as a caller gave it: SQLite takes no objects */
+  find(id: unknown): StoredRow | null {
+    const row = this.#find.get(String(id))
     return row === undefined ? null : toStored(row)
   }
 
-  load(id: string): LoadedRow | null {
-    const row = this.#load.get(id)
+  load(id: unknown): LoadedRow | null {
+    const row = this.#load.get(String(id))
     if (row === undefined) return null
     const { head, body, attachments } = row
     return { head, content: body, attachments: this.#attachments.load(attachments) }

@@ -40,7 +40,7 @@ export interface MailServiceApi {
    * is repeated.
    */
   readonly idempotent?: true
-  /** Gets what every request needs, such as an access token. Rejects if the service can't be reached. */
+  /** Gets what every request needs, such as an access token. @returns the result of a message if that fails */
   prepare?(signal: AbortSignal): Promise<SendResult | undefined>
   /** @param key the same for the same request */
   request(mail: OutgoingMail, recipients: Recipients, key: string): ApiRequest
@@ -75,7 +75,7 @@ export class ApiSender implements Transport {
     if (this.#api.prepare !== undefined) {
       progress.enterPhase('connecting')
       const left = Math.max(1, Math.min(VERIFY_TIMEOUT, Math.ceil(deadline - performance.now())))
-      const refused = await this.#prepare(AbortSignal.timeout(left))
+      const refused = await this.#api.prepare(AbortSignal.timeout(left))
       if (refused !== undefined) return refused
     }
     return this.#calls.run(mail, progress, deadline, (signal) =>
@@ -92,7 +92,7 @@ export class ApiSender implements Transport {
     }
     return toTransportReport(target, async () => {
       const signal = AbortSignal.timeout(VERIFY_TIMEOUT)
-      const refused = await this.#prepare(signal)
+      const refused = await this.#api.prepare?.(signal)
       if (refused !== undefined) return refused
       try {
         const response = await callApi(this.#api.verify(), signal, this.#config.publicOnly)
@@ -113,15 +113,6 @@ export class ApiSender implements Transport {
 
   quit(): Promise<void> {
     return this.#calls.quit()
-  }
-
-  async #prepare(signal: AbortSignal): Promise<SendResult | undefined> {
-    try {
-      return await this.#api.prepare?.(signal)
-    } catch (error) {
-      const result = this.#results.fromError(error, [])
-      return result.outcome.result === 'uncertain' ? this.#results.notConnected(error) : result
-    }
   }
 
   async #sendAll(mail: OutgoingMail, signal: AbortSignal): Promise<SendResult> {

@@ -9,21 +9,22 @@ import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
 import { hasWebhooks, root, siteLink } from './request.js'
 import { useSession } from './scopes.js'
+import { Suppressions } from './suppressionsPage.js'
 import { WebhooksPage } from './webhooksPage.js'
 
-type Place =
-  'overview' | 'messages' | 'message' | 'templates' | 'transports' | 'webhooks' | 'audit' | 'previews'
-
-const TITLES: Record<Place, string> = {
+const TITLES = {
   overview: 'Overview',
   messages: 'Messages',
   message: 'Message',
   templates: 'Templates',
   transports: 'Transports',
+  suppressions: 'Suppressions',
   webhooks: 'Webhooks',
   audit: 'Audit log',
   previews: 'Previews',
 }
+
+type Place = keyof typeof TITLES
 
 /** The frame of every page: the navigation and the notices. */
 function Shell({ place, children }: { place: Place; children: ComponentChildren }) {
@@ -51,6 +52,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
           {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
           {link('#/templates', 'Templates', place === 'templates')}
           {link('#/transports', 'Transports', place === 'transports')}
+          {link('#/suppressions', 'Suppressions', place === 'suppressions')}
           {hasWebhooks() && link('#/webhooks', 'Webhooks', place === 'webhooks')}
           {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
@@ -152,6 +154,12 @@ function Dashboard() {
       </Shell>
     )
   }
+  if (place === 'suppressions')
+    return (
+      <Shell place="suppressions">
+        <Suppressions query={query} />
+      </Shell>
+    )
   if (place === 'webhooks')
     return (
       <Shell place="webhooks">

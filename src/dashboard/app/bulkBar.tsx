@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import type { MessageCount } from '../../index.js'
 import type { Action, MessageRow } from '../viewModels.js'
+import { Confirm } from './confirm.js'
 import { count, moment, plural } from './format.js'
 import { useMay } from './scopes.js'
 import { ACTION_NAMES, ACTIONS } from './status.js'
@@ -92,7 +93,7 @@ export function BulkBar(props: BulkBarProps) {
         Clear selection
       </button>
       {unconfirmed !== undefined && (
-        <Confirm
+        <ConfirmAction
           request={unconfirmed}
           selected={selected.length}
           total={total}
@@ -116,14 +117,11 @@ interface ConfirmProps {
 }
 
 /** Asks once before an action, with the number of messages that it changes. */
-function Confirm({ request: { action, all, ids }, selected, total, filters, answer }: ConfirmProps) {
-  const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => dialog.current?.showModal(), [])
+function ConfirmAction({ request: { action, all, ids }, selected, total, filters, answer }: ConfirmProps) {
   const { verb } = ACTIONS[action]
   const messages = all && total !== undefined ? `${totalText(total)} messages` : plural(ids.length, 'message')
   return (
-    <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title" onClose={() => answer(false)}>
-      <h2 id="confirm-title">{verb(messages)}?</h2>
+    <Confirm question={`${verb(messages)}?`} yes={verb(messages)} answer={answer}>
       {all ? (
         <>
           <p>
@@ -147,15 +145,7 @@ function Confirm({ request: { action, all, ids }, selected, total, filters, answ
           </p>
         )
       )}
-      <div class="confirm-buttons">
-        <button class="button" type="button" onClick={() => answer(false)}>
-          Go back
-        </button>
-        <button class="button primary" type="button" onClick={() => answer(true)}>
-          {verb(messages)}
-        </button>
-      </div>
-    </dialog>
+    </Confirm>
   )
 }
 

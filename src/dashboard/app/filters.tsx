@@ -1,58 +1,16 @@
-import { useEffect, useRef } from 'preact/hooks'
 import { useLive } from './liveState.js'
-import { go, hrefOf } from './navigation.js'
+import { SearchForm } from './searchForm.js'
 import { STATUSES } from './status.js'
 
-/** Milliseconds between the last keystroke and the search. */
-const DEBOUNCE = 250
 const TEXT_FIELDS = ['q', 'template', 'tag', 'recipient'] as const
 const TIME_FIELDS = ['since', 'until'] as const
+const NAMES = ['status', ...TEXT_FIELDS, ...TIME_FIELDS]
 
-/** The search form. The query is part of the URL, so that a search can be linked to and is in the browser’s history. */
+/** The search form of the messages. */
 export function Filters({ query }: { query: URLSearchParams }) {
-  const form = useRef<HTMLFormElement>(null)
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
-  const search = query.toString()
   const scans = useLive().tick?.activity.search === 'scan'
-
-  // The URL determines every field, except the one that the user is typing in.
-  useEffect(() => {
-    for (const field of form.current?.querySelectorAll<HTMLInputElement | HTMLSelectElement>('[name]') ?? [])
-      if (field !== document.activeElement) field.value = valueOf(field.name, query)
-  }, [search])
-  useEffect(() => () => clearTimeout(timer.current), [])
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      const { target } = event
-      if (event.key !== '/' || (target instanceof HTMLElement && target.matches('input, select, textarea')))
-        return
-      event.preventDefault()
-      form.current?.querySelector<HTMLInputElement>('[name=q]')?.focus()
-    }
-    addEventListener('keydown', pressed)
-    return () => removeEventListener('keydown', pressed)
-  }, [])
-
-  const apply = (replace: boolean) => {
-    clearTimeout(timer.current)
-    if (form.current === null) return
-    const href = hrefOf('messages', queryOf(new FormData(form.current)))
-    if (href !== location.hash) go(href, { replace })
-  }
   return (
-    <form
-      class="filters"
-      role="search"
-      ref={form}
-      onSubmit={(event) => {
-        event.preventDefault()
-        apply(false)
-      }}
-      onInput={() => {
-        clearTimeout(timer.current)
-        timer.current = setTimeout(() => apply(true), DEBOUNCE)
-      }}
-    >
+    <SearchForm place="messages" query={query} names={NAMES} toField={valueOf} toQuery={textOf}>
       <label class="field search">
         <span>Search</span>
         <input
@@ -104,7 +62,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
           </label>
         </div>
       </details>
-    </form>
+    </SearchForm>
   )
 }
 
@@ -118,14 +76,8 @@ function valueOf(name: string, query: URLSearchParams): string {
   return new Date(local).toISOString().slice(0, 16)
 }
 
-function queryOf(form: FormData): Record<string, string> {
-  const query: Record<string, string> = {}
-  for (const name of ['status', ...TEXT_FIELDS, ...TIME_FIELDS]) {
-    const input = form.get(name)
-    const value = typeof input === 'string' ? input.trim() : ''
-    if (value !== '') query[name] = isTime(name) ? String(Date.parse(value)) : value
-  }
-  return query
+function textOf(name: string, value: string): string {
+  return isTime(name) ? String(Date.parse(value)) : value
 }
 
 function isTime(name: string): boolean {

@@ -1,57 +1,29 @@
-import { useEffect, useState } from 'preact/hooks'
 import type { GroupFigures, HistogramSnapshot, SettledCount } from '../../index.js'
 import type { AuditLogView, GroupsView } from '../viewModels.js'
 import { count, milliseconds, moment, Time } from './format.js'
 import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
 import { Reasons } from './overviewPanels.js'
-import { get, messageOf } from './request.js'
+import { rateText } from './reportedRates.js'
 import { TransportControls } from './transportControls.js'
 import { transportsOf } from './transports.js'
+import { useLoaded } from './useLoaded.js'
 
 type Kind = 'template' | 'transport'
-
-/** Milliseconds between two loads of figures. */
-const REFRESH = 5_000
-
-interface Loaded<T> {
-  loaded?: T
-  problem?: string
-}
-
-/** Loads from a path now and then. */
-export function useLoaded<T>(path: string): Loaded<T> {
-  const [state, setState] = useState<Loaded<T>>({})
-  useEffect(() => {
-    const controller = new AbortController()
-    const load = () =>
-      get<T>(path, controller.signal).then(
-        (loaded) => setState({ loaded }),
-        (error: unknown) => {
-          if (!controller.signal.aborted) setState({ problem: messageOf(error) })
-        },
-      )
-    void load()
-    const timer = setInterval(() => void load(), REFRESH)
-    return () => {
-      clearInterval(timer)
-      controller.abort()
-    }
-  }, [path])
-  return state
-}
 
 /** All templates or transports with the figures of the last day. */
 export function GroupsPage({ kind }: { kind: Kind }) {
   const { loaded, problem } = useLoaded<GroupsView>(`figures/${kind}`)
   const known = transportsOf(useLive().tick?.activity.processes ?? [])
   const groups = loaded?.groups ?? []
+  const loading = loaded === undefined
   const names = new Set(groups.map(({ name }) => name))
   if (kind === 'transport') for (const { transport } of known) names.add(transport)
   return (
     <>
       <h1>{kind === 'template' ? 'Templates' : 'Transports'}</h1>
       {problem !== undefined && <p class="problem">{problem}</p>}
+      {loaded === undefined && problem === undefined && names.size === 0 && <p class="empty">Loading…</p>}
       {loaded !== undefined && names.size === 0 && (
         <p class="empty">Nothing was settled in the last 24 hours.</p>
       )}
@@ -64,10 +36,11 @@ export function GroupsPage({ kind }: { kind: Kind }) {
             <thead>
               <tr>
                 <th scope="col">{kind === 'template' ? 'Template' : 'Transport'}</th>
-                <th scope="col">Sent</th>
-                <th scope="col">Failed</th>
-                <th scope="col">p50</th>
-                <th scope="col">p95</th>
+                {columnsOf(undefined).map(([label]) => (
+                  <th scope="col" key={label}>
+                    {label}
+                  </th>
+                ))}
               </tr>
             </thead>
             <tbody>
@@ -75,6 +48,7 @@ export function GroupsPage({ kind }: { kind: Kind }) {
                 <GroupRow
                   kind={kind}
                   name={name}
+                  loading={loading}
                   figures={groups.find((group) => group.name === name)}
                   key={name}
                 />
@@ -87,16 +61,25 @@ export function GroupsPage({ kind }: { kind: Kind }) {
   )
 }
 
-function GroupRow({ kind, name, figures }: { kind: Kind; name: string; figures: GroupFigures | undefined }) {
+interface GroupRowProps {
+  kind: Kind
+  name: string
+  loading: boolean
+  /** Undefined if nothing was settled. */
+  figures: GroupFigures | undefined
+}
+
+function GroupRow({ kind, name, loading, figures }: GroupRowProps) {
   return (
     <tr>
       <th scope="row">
         <a href={hrefOf(`${kind}s/${encodeURIComponent(name)}`)}>{name}</a>
       </th>
-      <td class="number">{count(settledAs(figures, SENT))}</td>
-      <td class="number">{count(settledAs(figures, FAILED))}</td>
-      <td class="number">{quantileText(figures, 0.5)}</td>
-      <td class="number">{quantileText(figures, 0.95)}</td>
+      {columnsOf(figures).map(([label, value]) => (
+        <td class="number" key={label}>
+          {loading ? '–' : value}
+        </td>
+      ))}
     </tr>
   )
 }
@@ -121,15 +104,10 @@ export function GroupPage({ kind, name }: { kind: Kind; name: string }) {
         {figures !== undefined && <span class="dim">settled since {moment(figures.since)}</span>}
       </h2>
       <dl class="figures">
-        {[
-          ['Sent', count(settledAs(figures, SENT))],
-          ['Failed', count(settledAs(figures, FAILED))],
-          ['p50', quantileText(figures, 0.5)],
-          ['p95', quantileText(figures, 0.95)],
-        ].map(([label, value]) => (
+        {columnsOf(figures).map(([label, value]) => (
           <div key={label}>
             <dt>{label}</dt>
-            <dd>{value}</dd>
+            <dd>{loaded === undefined ? '–' : value}</dd>
           </div>
         ))}
       </dl>
@@ -151,7 +129,7 @@ export function AuditPage() {
       <h1>Audit log</h1>
       <p class="dim">Who paused, resumed, and changed what. Entries are kept for 90 days.</p>
       {problem !== undefined && <p class="problem">{problem}</p>}
-      {loaded?.entries.length === 0 && <p class="empty">Nobody has changed anything.</p>}
+      {loaded?.entries.length === 0 && <p class="empty">Nobody has changed anything in this time.</p>}
       {loaded !== undefined && loaded.entries.length > 0 && (
         <div class="card scroll" tabIndex={0} role="region" aria-label="Audit log">
           <table class="groups">
@@ -181,6 +159,18 @@ export function AuditPage() {
       )}
     </>
   )
+}
+
+/** The figures of the last day with their names. */
+function columnsOf(figures: GroupFigures | undefined): [label: string, value: string][] {
+  return [
+    ['Sent', count(settledAs(figures, SENT))],
+    ['Failed', count(settledAs(figures, FAILED))],
+    ['p50', quantileText(figures, 0.5)],
+    ['p95', quantileText(figures, 0.95)],
+    ['Bounced', rateText(figures, 'bounced')],
+    ['Complained', rateText(figures, 'complained')],
+  ]
 }
 
 const SENT: readonly SettledCount['status'][] = ['sent']

@@ -218,12 +218,12 @@ function Recipients({ recipients }: Pick<MessageView, 'recipients'>) {
 
 /** The delivery report about a recipient, after the next server accepted the message. */
 function Reported({ delivery }: { delivery: NonNullable<MessageView['recipients'][number]['delivery']> }) {
-  const { state, at, category, permanent, detail, unverified } = delivery
+  const { state, at, category, permanent, detail, source, unverified } = delivery
   const kind = category === undefined ? '' : ` (${permanent === true ? 'permanent, ' : ''}${category})`
   return (
     <p>
       <strong>{state}</strong> {time(at)}
-      {kind}
+      {kind} · source: {source}
       {unverified === true && ' · the report is not verified'}
       {detail !== undefined && <code class="reply">{detail}</code>}
     </p>

@@ -6,6 +6,7 @@ import { headlineOf } from './headline.js'
 import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
 import { Reasons, Transports } from './overviewPanels.js'
+import { ReportedRates } from './reportedRates.js'
 import { messageOf, post } from './request.js'
 import { useMay } from './scopes.js'
 import { STATUSES } from './status.js'
@@ -34,6 +35,7 @@ export function Overview() {
         <Transports activity={activity} />
         <Reasons day={activity.day} />
       </div>
+      <ReportedRates />
     </>
   )
 }

@@ -30,21 +30,30 @@ export function urlOf(path: string): string {
 }
 
 export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return request<T>(path, signal === undefined ? {} : { signal })
+  return request<T>(urlOf(path), signal === undefined ? {} : { signal })
 }
 
 export function post<T>(path: string, body: object = {}): Promise<T> {
-  const headers = { 'content-type': 'application/json' }
-  return request<T>(path, { method: 'POST', headers, body: JSON.stringify(body) })
+  return request<T>(urlOf(path), withBody(body))
 }
 
-async function request<T>(path: string, init: RequestInit): Promise<T> {
-  const response = await fetch(urlOf(path), { ...init, credentials: 'same-origin' }).catch(
-    (error: unknown) => {
-      if (error instanceof DOMException && error.name === 'AbortError') throw error
-      throw new RequestError('Can’t reach the server.', 0, 'UNREACHABLE')
-    },
-  )
+/** Calls an operation of the HTTP API, which is mounted beside the dashboard. */
+export function callApi<T>(
+  path: string,
+  init: { method?: 'DELETE'; signal?: AbortSignal } | { body: object } = {},
+): Promise<T> {
+  return request<T>(new URL(path, root).href, 'body' in init ? withBody(init.body) : init)
+}
+
+function withBody(body: object): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+}
+
+async function request<T>(url: string, init: RequestInit): Promise<T> {
+  const response = await fetch(url, { ...init, credentials: 'same-origin' }).catch((error: unknown) => {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error
+    throw new RequestError('Can’t reach the server.', 0, 'UNREACHABLE')
+  })
   if (!response.ok) throw await requestErrorOf(response)
   return (response.status === 204 ? undefined : await response.json()) as T
 }

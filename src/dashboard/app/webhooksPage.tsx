@@ -2,10 +2,10 @@ import { useState } from 'preact/hooks'
 import type { WebhookFailure, WebhookStatus } from '../../index.js'
 import type { WebhooksView } from '../viewModels.js'
 import { count, plural, Time } from './format.js'
-import { useLoaded } from './groupPages.js'
 import { hrefOf } from './navigation.js'
 import { messageOf, post } from './request.js'
 import { useMay } from './scopes.js'
+import { useLoaded } from './useLoaded.js'
 
 const STATES = {
   working: 'Working',

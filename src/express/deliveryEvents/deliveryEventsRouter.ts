@@ -2,7 +2,7 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { z } from 'zod'
 import { ThreadpostError } from '../../index.js'
 import type { Mailer } from '../../mailer.js'
-import { methodNotAllowed } from '../../web/middleware.js'
+import { asMiddleware, methodNotAllowed, type Middleware } from '../../web/middleware.js'
 import { notFound, problemHandler, sendProblem } from '../../web/problem.js'
 import { checked } from '../../web/requestSchema.js'
 import { brevoEvents } from './brevoEvents.js'
@@ -68,7 +68,7 @@ const MAX_EVENTS = 10_000
  * not. The router reads the bodies itself, since signatures are over their bytes: mount it before `express.json()`.
  * @throws ThreadpostError `INVALID_OPTIONS`
  */
-export function deliveryEventsRouter(mailer: Mailer, options: DeliveryEventsOptions): Router {
+export function deliveryEventsRouter(mailer: Mailer, options: DeliveryEventsOptions): Middleware {
   const { bodyLimit, raw, ...providers } = checked(Options, options, 'INVALID_OPTIONS')
   const sources: Record<string, EventSource | undefined> = {
     sendgrid: providers.sendgrid && sendgridEvents(providers.sendgrid),
@@ -94,7 +94,7 @@ export function deliveryEventsRouter(mailer: Mailer, options: DeliveryEventsOpti
       return { matched, unmatched: 1 - Math.min(1, matched), ignored: 0 }
     })
   router.use(notFound, problemHandler)
-  return router
+  return asMiddleware(router)
 }
 
 /** The answer to a request. */

@@ -11,6 +11,7 @@ import {
   type TransportStatus as TransportStatusType,
   type WebhookMeasures,
 } from '../../index.js'
+import { SCOPES } from '../../web/middleware.js'
 import type { Problem as ProblemType } from '../../web/problem.js'
 import { Mail, Receipt } from './mailSchema.js'
 import { DeliveryStates, named, OutcomeCodes, PhaseCounts, SmtpReply } from './messageSchema.js'
@@ -191,7 +192,7 @@ export const Stats = named(
 
 export const LoginRequest = named('LoginRequest', z.strictObject({ token: z.string().max(4096) }))
 
-const Scopes = z.array(z.enum(['send', 'read', 'manage']))
+const Scopes = z.array(z.enum(SCOPES))
 
 export const LoggedIn = named('LoggedIn', z.object({ scopes: Scopes }))
 

@@ -67,5 +67,6 @@ export const ListSuppressions = z.strictObject({
 
 export const RemoveSuppression = z.strictObject({
   address: text().describe('The address whose entries are removed.'),
-  stream: text().optional().describe('Only the entries for this stream. By default, all.'),
+  stream: maybe(text()).describe('Only the entries for this stream. By default, all.'),
+  reason: maybe(SuppressionReasons).describe('Only the entries with this reason. By default, all.'),
 })

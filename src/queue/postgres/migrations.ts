@@ -18,8 +18,8 @@ const { queued, sending, deferred, held } = STATUS_NUMBERS
  * The tables. A message is three rows with one `seq`, its number in the order of insertion: `messages` never changes, `contents`
  * is removed once it is no longer needed, and `states` is small, since every step of a delivery writes it anew.
  *
- * `states.ready` says in which line a message waits: true: it can be claimed now, by (rank, seq); false: from `due_at` on;
- * null: it waits for nothing. `rev` grows with each change, and a change names the revision that it was made from.
+ * `states.ready` says in which line a message waits: true: it can be claimed now, by rank, and within a rank when its group,
+ * `turn`, has its turn; false: from `due_at` on; null: it waits for nothing. `rev` grows with each change, and a change names the revision that it was made from.
  *
  * `counts` is the sum of the messages in each status, as a sum of rows: a statement adds rows instead of changing one, so that
  * no transaction waits for another. Maintenance folds them. Status -1 counts all messages that were ever accepted.
@@ -43,6 +43,7 @@ CREATE TABLE ${schema}.contents (
 CREATE TABLE ${schema}.states (
   seq bigint PRIMARY KEY,
   rank smallint NOT NULL,
+  turn text COLLATE "C" NOT NULL DEFAULT '',
   status smallint NOT NULL DEFAULT ${queued},
   ready boolean,
   due_at bigint NOT NULL,
@@ -57,7 +58,7 @@ CREATE TABLE ${schema}.states (
   rest text
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
   autovacuum_analyze_scale_factor = 0.05);
-CREATE INDEX states_ready ON ${schema}.states (rank, seq) WHERE ready;
+CREATE INDEX states_ready ON ${schema}.states (rank, turn, seq) WHERE ready;
 CREATE INDEX states_later ON ${schema}.states (due_at) WHERE NOT ready;
 CREATE INDEX states_status ON ${schema}.states (status, seq);
 CREATE INDEX states_settled ON ${schema}.states (settled_at) WHERE settled_at IS NOT NULL;
@@ -103,7 +104,7 @@ COMMENT ON TABLE ${schema}.states IS 'status ${sending} is sending; owner is the
 
 /** Functions that lock before they read, so that a statement alone can't do their work. */
 const FUNCTIONS: Migration = {
-  title: 'functions for records and for the rates of transports',
+  title: 'functions for records, for the rates of transports, and for the turns of groups',
   sql: (schema) => `
 CREATE FUNCTION ${schema}.now_ms() RETURNS double precision LANGUAGE sql VOLATILE ${SAFE_PATH} AS $$
   SELECT extract(epoch FROM clock_timestamp())::double precision * 1000
@@ -158,6 +159,57 @@ BEGIN
   END IF;
   SELECT coalesce(min(p.free_at) - now_ms, 0) INTO next FROM ${schema}.permits p WHERE p.transport = the_transport;
   IF next > 2000 THEN next := NULL; END IF;
+END $$;
+
+-- Claims messages for a process: by rank, and within a rank one of each group in turn. last_turns: the group of each rank that had
+-- the last turn. Each message costs one look into the index; those of a rank are claimed at once if they are of one group. Rows
+-- that another process is claiming are skipped. Each look sees what was committed before it, and so must the reading of the rest
+-- of the message: it is part of the same statement. The settings keep the plans the same however many rows there are.
+CREATE FUNCTION ${schema}.claim_turns(most integer, the_owner bigint, last_turns text[])
+  RETURNS TABLE (nth integer, was smallint, state ${schema}.states, message ${schema}.messages, content text, files text) LANGUAGE plpgsql ${SAFE_PATH}
+  SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+  the_rank smallint := -1;
+  -- The group whose turn is next is the first one that is not less.
+  next_turn text;
+  is_single boolean;
+  claimed record;
+  before integer;
+BEGIN
+  nth := 0;
+  WHILE nth < most LOOP
+    the_rank := (SELECT s.rank FROM ${schema}.states s WHERE s.ready AND s.rank > the_rank ORDER BY s.rank LIMIT 1);
+    EXIT WHEN the_rank IS NULL;
+    is_single := (SELECT s.turn FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank ORDER BY s.turn LIMIT 1)
+      = (SELECT s.turn FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank ORDER BY s.turn DESC LIMIT 1);
+    next_turn := CASE WHEN is_single THEN '' ELSE coalesce(last_turns[the_rank + 1] || chr(1), '') END;
+    LOOP
+      before := nth;
+      FOR claimed IN
+        WITH picked AS MATERIALIZED (
+          SELECT s.seq, s.status FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank AND s.turn >= next_turn
+          ORDER BY s.rank, s.turn, s.seq LIMIT CASE WHEN is_single THEN most - nth ELSE 1 END FOR UPDATE SKIP LOCKED
+        ), taken AS (
+          UPDATE ${schema}.states s SET status = ${sending}, ready = NULL, next_at = NULL, held_for = NULL, owner = the_owner,
+            claimed_at = clock_timestamp(), rev = s.rev + 1
+          FROM picked WHERE s.seq = picked.seq RETURNING picked.status AS was, s AS state
+        )
+        SELECT taken.was, taken.state, m AS message, c.content, c.files FROM taken
+        CROSS JOIN LATERAL (SELECT * FROM ${schema}.messages m WHERE m.seq = (taken.state).seq OFFSET 0) m
+        LEFT JOIN LATERAL (SELECT * FROM ${schema}.contents c WHERE c.seq = (taken.state).seq OFFSET 0) c ON true
+        ORDER BY m.seq
+      LOOP
+        nth := nth + 1; was := claimed.was; state := claimed.state;
+        message := claimed.message; content := claimed.content; files := claimed.files;
+        RETURN NEXT;
+        -- The least text after the group's name: the next turn is another group's.
+        next_turn := state.turn || chr(1);
+      END LOOP;
+      EXIT WHEN is_single OR nth >= most OR (nth = before AND next_turn = '');
+      -- After the last group, the first one has its turn.
+      IF nth = before THEN next_turn := ''; END IF;
+    END LOOP;
+  END LOOP;
 END $$;`,
 }
 
@@ -191,6 +243,7 @@ DECLARE
   print text := 'sql:' || md5((mail - 'idempotencyKey')::text);
   known record;
   priority integer := 5;
+  turn text := '';
   due bigint := now_ms;
   expires bigint := now_ms + ${SUBMISSION_AGE};
 BEGIN
@@ -233,7 +286,10 @@ BEGIN
   ) || CASE WHEN jsonb_typeof(mail -> 'subject') = 'string' THEN jsonb_build_object('subject', mail -> 'subject') ELSE '{}' END)::text, true)
   RETURNING seq INTO new_seq;
   INSERT INTO ${schema}.contents (seq, content) VALUES (new_seq, mail::text);
-  INSERT INTO ${schema}.states (seq, rank, ready, due_at, expires_at) VALUES (new_seq, 9 - priority, true, due, expires);
+  IF jsonb_typeof(mail -> 'group') = 'string' THEN
+    turn := left(mail ->> 'group', 128);
+  END IF;
+  INSERT INTO ${schema}.states (seq, rank, turn, ready, due_at, expires_at) VALUES (new_seq, 9 - priority, turn, true, due, expires);
   INSERT INTO ${schema}.counts (status, n) VALUES (${queued}, 1), (-1, 1);
   PERFORM pg_notify('${channelsOf(schema.replaceAll('"', '')).wake}', '');
   RETURN new_id;

@@ -10,10 +10,22 @@ export interface PostgresRow extends StoredRow {
 
 /** A row that `claim` returns for a message. */
 export interface PostgresClaim extends PostgresRow {
+  /** The position in the line: 0 goes first. */
+  rank: number
+  /** The group that had the message's turn. */
+  turn: string
   /** Whether the message was inserted by SQL and is not checked yet. */
   submitted: boolean
   content: string | null
   files: string | null
+}
+
+export interface ClaimedMessages {
+  /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
+  alive: boolean
+  /** Time from which the next message can be claimed that can't be yet. */
+  later: number | undefined
+  messages: PostgresClaim[]
 }
 
 /** A message as the statement `enqueue` takes it. */
@@ -27,6 +39,8 @@ export interface PackedMessage {
   content: string
   files: string
   rank: number
+  /** The group that takes turns with others. */
+  turn: string
   due: number
   expiresAt: number
   notBefore: number | null
@@ -43,6 +57,7 @@ export function packMessage(job: MailJob, keepKey: number): PackedMessage {
     content,
     attachments,
     rank,
+    group,
     notBefore,
     expiresAt,
     key,
@@ -53,12 +68,13 @@ export function packMessage(job: MailJob, keepKey: number): PackedMessage {
     id,
     messageId,
     fingerprint,
-    key: key === null ? null : keyText(key),
+    key: key === null ? null : escaped(key),
     keyUntil: Math.ceil(keyUntil),
     head,
     content,
     files: packFiles(attachments),
     rank,
+    turn: escaped(group),
     due: Math.ceil(Math.max(notBefore ?? 0, job.acceptedAt)),
     expiresAt: Math.floor(expiresAt),
     notBefore: notBefore === null ? null : Math.ceil(notBefore),
@@ -66,9 +82,9 @@ export function packMessage(job: MailJob, keepKey: number): PackedMessage {
   }
 }
 
-/** An idempotency key as Postgres can store it: a text has no NUL and no half of a surrogate pair. */
-function keyText(key: string): string {
-  return JSON.stringify(key).slice(1, -1)
+/** A name as Postgres can store it: a text has no NUL and no half of a surrogate pair. */
+function escaped(name: string): string {
+  return JSON.stringify(name).slice(1, -1)
 }
 
 /** A new state of a message. */

@@ -1,5 +1,5 @@
 import { isId } from '../../message/ids.js'
-import { type Status, STATUSES } from '../../message/messageState.js'
+import { MAX_PRIORITY, type Status, STATUSES } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { StatusCounts } from '../driver.js'
@@ -11,6 +11,7 @@ import type { MessageReader, ReadRows } from '../storedQueries.js'
 import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import type { Patience, PostgresConnections } from './postgresConnections.js'
 import {
+  type ClaimedMessages,
   type PackedMessage,
   packPostgresChange,
   packRange,
@@ -40,14 +41,6 @@ export interface KnownMessage {
 /** Runs a statement and returns its rows: on a connection of the queue, or in a caller's transaction. */
 export type Run = (text: Statement, values: readonly unknown[]) => Promise<unknown[]>
 
-export interface ClaimedMessages {
-  /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
-  alive: boolean
-  /** Time from which the next message can be claimed that can't be yet. */
-  later: number | undefined
-  messages: PostgresClaim[]
-}
-
 interface PostgresStoreOptions {
   schema: string
   /** Name of this process. */
@@ -64,6 +57,8 @@ export class PostgresStore implements MessageReader {
   readonly #options: PostgresStoreOptions
   readonly #statements: Record<StatementName, Statement>
   readonly #settlements: RequestBatcher<PostgresChange, ChangeResult>
+  /** The group of each rank that had the last turn in this process. */
+  readonly #lastTurns: (string | null)[] = Array.from({ length: MAX_PRIORITY + 1 }, () => null)
   #operations = 0
 
   constructor(connections: PostgresConnections, options: PostgresStoreOptions) {
@@ -103,12 +98,14 @@ export class PostgresStore implements MessageReader {
   async claim(most: number): Promise<ClaimedMessages> {
     const rows = await this.#run<
       PostgresClaim & { alive: boolean; later: number | null; seq: number | null }
-    >('claim', [most, this.#options.owner], 'patient')
+    >('claim', [most, this.#options.owner, this.#lastTurns], 'patient')
     const [first] = rows
+    const messages = rows.filter(({ seq }) => (seq as number | null) !== null)
+    for (const { rank, turn } of messages) this.#lastTurns[rank] = turn
     return {
       alive: first?.alive === true,
       later: first?.later ?? undefined,
-      messages: rows.filter(({ seq }) => (seq as number | null) !== null),
+      messages,
     }
   }
 

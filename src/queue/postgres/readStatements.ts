@@ -32,13 +32,22 @@ CROSS JOIN LATERAL (
   SELECT * FROM ${schema}.states s WHERE s.status = wanted.status AND s.seq < $1::bigint ORDER BY s.seq DESC LIMIT $2::integer
 ) s JOIN ${schema}.messages m USING (seq) ORDER BY s.seq DESC LIMIT $2::integer`,
 
-  /** Reads the first messages in line of each priority for the oldest: those that wait longest stand there. */
+  /** Reads the first messages of a hundred groups of each priority for the oldest: those that wait longest are among them. */
   stats: (schema: string) => `
 SELECT ${PAUSED(schema)} AS paused,
   (SELECT json_object_agg(status, n) FROM (SELECT status, sum(n) AS n FROM ${schema}.counts GROUP BY status) t) AS counts,
   least((SELECT min(due_at) FROM ${schema}.states WHERE NOT ready), (
     SELECT min(d.due_at) FROM generate_series(0, 9) AS r(rank),
-      LATERAL (SELECT due_at FROM ${schema}.states WHERE ready AND rank = r.rank ORDER BY seq LIMIT 20) d
+      LATERAL (
+        WITH RECURSIVE first AS (
+          (SELECT turn, due_at FROM ${schema}.states WHERE ready AND rank = r.rank ORDER BY turn, seq LIMIT 1)
+          UNION ALL SELECT next.* FROM first, LATERAL (
+            SELECT turn, due_at FROM ${schema}.states WHERE ready AND rank = r.rank AND turn > first.turn ORDER BY turn, seq LIMIT 1
+          ) next
+        )
+        (SELECT due_at FROM first LIMIT 100)
+        UNION ALL (SELECT due_at FROM ${schema}.states WHERE ready AND rank = r.rank ORDER BY turn, seq LIMIT 20)
+      ) d
   ))::double precision AS since`,
 
   /** $1: ids as JSON. Returns those of settled messages. */

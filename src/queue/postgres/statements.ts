@@ -31,7 +31,7 @@ const TEXTS = {
   enqueue: (schema: string, wake: string) => `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::text::json) AS t(nth integer, id uuid, "messageId" text, fingerprint text, key text,
-    "keyUntil" bigint, head text, content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, most bigint)
+    "keyUntil" bigint, head text, content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, most bigint)
 ), room AS MATERIALIZED (
   SELECT (SELECT max(most) FROM input) - coalesce(sum(n), 0) AS n FROM ${schema}.counts WHERE ${OPEN}
 ), fresh AS MATERIALIZED (
@@ -55,8 +55,8 @@ WITH input AS MATERIALIZED (
   INSERT INTO ${schema}.contents (seq, content, files)
   SELECT stored.seq, content, files FROM stored JOIN fits USING (id)
 ), waiting AS (
-  INSERT INTO ${schema}.states (seq, rank, ready, due_at, expires_at, next_at)
-  SELECT stored.seq, rank, ready, due, "expiresAt", "notBefore" FROM stored JOIN fits USING (id)
+  INSERT INTO ${schema}.states (seq, rank, turn, ready, due_at, expires_at, next_at)
+  SELECT stored.seq, rank, turn, ready, due, "expiresAt", "notBefore" FROM stored JOIN fits USING (id)
 ), counted AS (
   INSERT INTO ${schema}.counts (status, n)
   SELECT v.status, count(*) FROM stored, (VALUES (${queued}), (-1)) AS v(status) GROUP BY v.status
@@ -75,29 +75,27 @@ FROM json_to_recordset($1::text::json) AS i(nth integer, id uuid, key text)
 LEFT JOIN ${schema}.messages m ON m.id = i.id
 LEFT JOIN ${schema}.keys k ON k.key = i.key AND k.keep_until > ${schema}.now_ms()`,
 
-  /** $1: messages at most; $2: this process. `later`: when the next message is due that can't be claimed yet. */
+  /**
+   * $1: messages at most; $2: this process; $3: the group of each rank that had the last turn. Returns messages in the order of their
+   * turns. `later`: when the next message is due that can't be claimed yet.
+   */
   claim: (schema: string) => `
 WITH gate AS MATERIALIZED (
   SELECT NOT ${PAUSED(schema)} AS open,
     EXISTS (SELECT FROM ${schema}.processes WHERE owner = $2::bigint AND seen > now() - interval '${FRESH} ms') AS alive
-), picked AS MATERIALIZED (
-  SELECT s.seq, s.status FROM ${schema}.states s WHERE s.ready AND (SELECT open AND alive FROM gate)
-  ORDER BY s.rank, s.seq LIMIT $1::integer FOR UPDATE SKIP LOCKED
-), claimed AS (
-  UPDATE ${schema}.states s SET status = ${sending}, ready = NULL, next_at = NULL, held_for = NULL, owner = $2::bigint,
-    claimed_at = clock_timestamp(), rev = s.rev + 1
-  WHERE s.seq = ANY (ARRAY(SELECT seq FROM picked)) RETURNING s.*
+), claimed AS MATERIALIZED (
+  SELECT t.* FROM gate
+  CROSS JOIN LATERAL ${schema}.claim_turns(CASE WHEN open AND alive THEN $1::integer ELSE 0 END, $2::bigint, $3::text[]) t
 ), counted AS (
   INSERT INTO ${schema}.counts (status, n)
-  SELECT status, -count(*) FROM picked GROUP BY status
-  UNION ALL SELECT ${sending}, count(*) FROM picked HAVING count(*) > 0
+  SELECT was, -count(*) FROM claimed GROUP BY was
+  UNION ALL SELECT ${sending}, count(*) FROM claimed HAVING count(*) > 0
 )
 SELECT gate.alive, (SELECT min(due_at) FROM ${schema}.states WHERE NOT ready)::double precision AS later, r.*
 FROM gate LEFT JOIN LATERAL (
-  SELECT s.rank, ${ROW}, m.submitted, c.content, c.files FROM claimed s
-  CROSS JOIN LATERAL (SELECT * FROM ${schema}.messages m WHERE m.seq = s.seq OFFSET 0) m
-  LEFT JOIN LATERAL (SELECT * FROM ${schema}.contents c WHERE c.seq = s.seq OFFSET 0) c ON true
-) r ON true ORDER BY r.rank, r.seq`,
+  SELECT t.nth, s.rank, s.turn, ${ROW}, m.submitted, t.content, t.files FROM claimed t
+  CROSS JOIN LATERAL (SELECT (t.state).*) s CROSS JOIN LATERAL (SELECT (t.message).*) m
+) r ON true ORDER BY r.nth`,
 
   /**
    * $1: a message as `enqueue` takes it, with its `seq` and `rev`. Makes a submitted mail that this process has claimed a
@@ -106,9 +104,9 @@ FROM gate LEFT JOIN LATERAL (
   admit: (schema: string, wake: string) => `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_record($1::text::json) AS t(seq bigint, rev integer, "messageId" text, fingerprint text, key text, head text,
-    content text, files text, rank smallint, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean)
+    content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean)
 ), admitted AS (
-  UPDATE ${schema}.states s SET status = ${queued}, rank = i.rank, ready = i.ready, due_at = i.due, expires_at = i."expiresAt",
+  UPDATE ${schema}.states s SET status = ${queued}, rank = i.rank, turn = i.turn, ready = i.ready, due_at = i.due, expires_at = i."expiresAt",
     next_at = i."notBefore", rest = NULL, owner = NULL, claimed_at = NULL, rev = s.rev + 1
   FROM input i WHERE s.seq = i.seq AND s.rev = i.rev RETURNING s.seq
 ), headed AS (

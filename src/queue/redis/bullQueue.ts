@@ -4,6 +4,7 @@ import type { Connections } from './connections.js'
 
 /** The time at which a worker is to look at a message. */
 export interface WakeUp {
+  /** The message's id, unless it has exchanged its wake-up: see `scripts/claim.lua`. */
   id: string
   /** Name of the template, or the kind of content. BullMQ's tools show it. */
   name: string

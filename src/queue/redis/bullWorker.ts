@@ -24,8 +24,8 @@ export interface BullWorkerOptions {
   logger: Logger
   /** Messages that can be in delivery at a time; may change. */
   slots: () => number
-  /** Handles a message: delivers it if it is due. */
-  handle: (id: string, priority: number) => Promise<JobResult>
+  /** Handles a wake-up: delivers its message, or the one whose turn it is, if it is due. */
+  handle: (wake: string, priority: number) => Promise<JobResult>
 }
 
 /**

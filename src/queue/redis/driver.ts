@@ -170,7 +170,7 @@ export class RedisQueue implements QueueDriver {
     const indexes = PRIORITIES.flatMap((priority) => transports.map((name) => heldIndex(name, priority)))
     const woken = await this.#store.wakeHeld(indexes, most)
     // Each has a job for a later time, or is about to get one.
-    for (const { row } of woken) this.#scheduler.reschedule(unpackHead(row), 0)
+    for (const { row } of woken) this.#scheduler.reschedule(unpackHead(row), 0, row.wake)
     return woken.length
   }
 

@@ -30,20 +30,21 @@ export class JobScheduler {
 
   /** Adds jobs for messages that were just accepted. */
   add(jobs: readonly MailJob[]): void {
-    const wakeUps = jobs.map(toWakeUp)
+    const wakeUps = jobs.map((job) => toWakeUp(job))
     this.#run(this.#confirm(wakeUps, this.#queue.addBatched(wakeUps)))
   }
 
   /** Adds jobs for messages whose process ended, or lost Redis, before they had one. */
   adopt(orphans: readonly FoundMessage[]): void {
-    const wakeUps = orphans.map(({ row }) => toWakeUp({ ...unpackHead(row), notBefore: row.dueAt }))
+    const wakeUps = orphans.map(({ row }) => toWakeUp({ ...unpackHead(row), notBefore: row.dueAt }, row.wake))
     this.#orphans.happened({ messages: wakeUps.length })
     this.#run(this.#confirm(wakeUps, this.#queue.add(wakeUps)))
   }
 
   /** Makes the job of a message due at another time. */
-  reschedule(job: MailJob, due: number): void {
-    const wakeUp = toWakeUp({ ...job, notBefore: due })
+  /** @param wake name of its wake-up, if it isn't the message's id */
+  reschedule(job: MailJob, due: number, wake: string | undefined): void {
+    const wakeUp = toWakeUp({ ...job, notBefore: due }, wake)
     this.#run(
       this.#queue
         .replace(wakeUp)
@@ -51,9 +52,9 @@ export class JobScheduler {
     )
   }
 
-  /** Removes the job of a message that needs none any more. */
-  remove(id: string): void {
-    this.#run(this.#queue.remove(id))
+  /** Removes the job of a wake-up whose message needs none any more. */
+  remove(wake: string): void {
+    this.#run(this.#queue.remove(wake))
   }
 
   async close(grace: Deadline): Promise<void> {
@@ -79,7 +80,7 @@ export class JobScheduler {
   }
 }
 
-function toWakeUp({ id, content, priority, notBefore }: MailJob): WakeUp {
+function toWakeUp({ id, content, priority, notBefore }: MailJob, wake = id): WakeUp {
   const name = content.kind === 'template' ? content.name : content.kind
-  return { id, name, priority, due: notBefore ?? 0 }
+  return { id: wake, name, priority, due: notBefore ?? 0 }
 }

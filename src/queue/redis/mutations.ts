@@ -37,10 +37,7 @@ export class Mutations {
 
   /** Applies an operator's action, or reports. */
   apply(id: string, action: ManualAction): Promise<Message> {
-    return this.#stored.apply(id, action, (job, state) => {
-      if (state.status === 'queued') this.#scheduler.reschedule(job, state.dueAt)
-      else if (isSettled(state.status)) this.#scheduler.remove(id)
-    })
+    return this.#stored.apply(id, action)
   }
 
   async expire({ id, row }: FoundMessage): Promise<void> {
@@ -51,11 +48,15 @@ export class Mutations {
     const records = this.#options.recordsOf?.({ job, state })
     if ((await this.#write({ id, row, state, dropContent, records })) === 'stale') return
     this.#options.changed({ job, state })
-    this.#scheduler.remove(id)
   }
 
-  #write({ row, ...change }: Mutation): Promise<ChangeResult> {
-    const needsJob = change.state.status === 'queued'
-    return this.#store.update({ ...change, rev: row.rev, losses: 0, needsJob })
+  async #write({ row, ...change }: Mutation): Promise<ChangeResult> {
+    const { id, state } = change
+    const needsJob = state.status === 'queued'
+    const [result, wake = id] = await this.#store.update({ ...change, rev: row.rev, losses: 0, needsJob })
+    if (result === 'stale') return result
+    if (needsJob) this.#scheduler.reschedule(unpackHead(row), state.dueAt, wake)
+    else if (isSettled(state.status)) this.#scheduler.remove(wake)
+    return result
   }
 }

@@ -91,7 +91,7 @@ export class RedisConsumer {
       queue,
       logger,
       slots: () => consumer.slots,
-      handle: (id, priority) => this.#handle(id, priority),
+      handle: (wake, priority) => this.#handle(wake, priority),
     })
     connections.patient.on('ready', () => void this.#extendGrace())
   }
@@ -125,19 +125,19 @@ export class RedisConsumer {
     await this.#worker.close(grace)
   }
 
-  async #handle(id: string, priority: number): Promise<JobResult> {
+  async #handle(wake: string, priority: number): Promise<JobResult> {
     if (!(await this.#claims.acquire(priority))) return 'requeue'
     let delivers = false
     try {
-      const claim = await this.#options.store.claim(id)
+      const claim = await this.#options.store.claim(wake)
       delivers = claim.action === 'deliver'
-      return await this.#act(id, priority, claim)
+      return await this.#act(priority, claim)
     } finally {
       if (!delivers) this.#claims.release()
     }
   }
 
-  async #act(id: string, priority: number, claim: Claim): Promise<JobResult> {
+  async #act(priority: number, claim: Claim): Promise<JobResult> {
     switch (claim.action) {
       case 'deliver':
         return this.#deliver(claim.row, claim.job, priority)
@@ -146,9 +146,9 @@ export class RedisConsumer {
       case 'recheck':
         return 'recheck'
       case 'recover':
-        return performance.now() < this.#graceUntil ? 'recheck' : this.#recover(id, claim.row)
+        return performance.now() < this.#graceUntil ? 'recheck' : this.#recover(claim.row)
       case 'expire':
-        return this.#expire(id, claim.row)
+        return this.#expire(claim.row)
       case 'requeue':
         return 'requeue'
       case 'drop':
@@ -157,23 +157,23 @@ export class RedisConsumer {
   }
 
   /** Settles a message as expired. */
-  async #expire(id: string, row: StoredRow): Promise<JobResult> {
+  async #expire(row: StoredRow): Promise<JobResult> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
-    return this.#store(id, row, job, state, 0)
+    return this.#store(row, job, state, 0)
   }
 
   /** Decides about a message whose process died while delivering it. */
-  async #recover(id: string, row: StoredRow): Promise<JobResult> {
+  async #recover(row: StoredRow): Promise<JobResult> {
     const job = unpackHead(row)
     const state = unpackState(row, job)
     const losses = row.losses + 1
-    this.#options.logger.warn({ id, losses }, 'Recovering a message whose process died')
+    this.#options.logger.warn({ id: job.id, losses }, 'Recovering a message whose process died')
     const settlement = this.#consumer.recover({ job, state }, undefined, losses)
     if (settlement === undefined) enter(state, 'queued', Date.now())
     else settle(state, settlement, Date.now())
-    return this.#store(id, row, job, state, losses)
+    return this.#store(row, job, state, losses)
   }
 
   #deliver(row: StoredRow, job: MailJob, priority: number): Promise<JobResult> {
@@ -209,25 +209,20 @@ export class RedisConsumer {
     this.#deliveries.delete(id)
     if (settlement === undefined) return end(this.#requeue(row, job))
     settle(state, settlement, Date.now())
-    end(this.#store(id, row, job, state, 0))
+    end(this.#store(row, job, state, 0))
   }
 
   #requeue(row: StoredRow, job: MailJob): Promise<JobResult> {
     const state = unpackState(row, job)
     enter(state, 'queued', Date.now())
-    return this.#store(job.id, row, job, state, row.losses)
+    return this.#store(row, job, state, row.losses)
   }
 
   /** @returns what the message's job is to do then */
-  async #store(
-    id: string,
-    row: StoredRow,
-    job: MailJob,
-    state: MessageState,
-    losses: number,
-  ): Promise<JobResult> {
+  async #store(row: StoredRow, job: MailJob, state: MessageState, losses: number): Promise<JobResult> {
     this.#storing++
     try {
+      const { id } = job
       const dropContent = dropsContent(state.status, this.#options.data)
       const records = this.#options.recordsOf?.({ job, state })
       const change: StateChange = { id, rev: row.rev, state, dropContent, losses, needsJob: false, records }

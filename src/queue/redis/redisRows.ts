@@ -10,6 +10,12 @@ export type Reply = string | number | null | Reply[]
 /** Values of the fields that a script was asked for; null where the hash has no such field. */
 export type RowValues = (string | null)[]
 
+/** A row of a message in Redis. */
+export interface RedisRow extends StoredRow {
+  /** Name of the message's wake-up, if it isn't the message's id: see `scripts/claim.lua`. */
+  wake: string | undefined
+}
+
 /** The action that a BullMQ job must take for its message. */
 export type Claim =
   /** The message is `sending` now, by this process. */
@@ -46,6 +52,7 @@ export function packMessage(job: MailJob, keepKey: number): ScriptRecord<'enqueu
     due: Math.max(notBefore ?? 0, job.acceptedAt),
     exp: expiresAt,
     next: notBefore ?? '',
+    lane: `${job.priority}:${row.group}`,
   }
 }
 
@@ -74,7 +81,7 @@ export function isPresent(values: RowValues): boolean {
 }
 
 /** A row with the fields {@link ROW_FIELDS}. */
-export function unpackRow(values: RowValues): StoredRow {
+export function unpackRow(values: RowValues): RedisRow {
   return rowFrom(valuesByField(ROW_FIELDS, values))
 }
 
@@ -87,9 +94,7 @@ function valuesByField<F extends string>(
   return named
 }
 
-function rowFrom(
-  values: Readonly<Record<(typeof ROW_FIELDS)[number], string | null | undefined>>,
-): StoredRow {
+function rowFrom(values: Readonly<Record<(typeof ROW_FIELDS)[number], string | null | undefined>>): RedisRow {
   return {
     seq: Number(values.seq),
     rev: Number(values.rev),
@@ -101,6 +106,7 @@ function rowFrom(
     settledAt: numberOrNull(values.settled),
     rest: values.rest ?? null,
     head: values.head ?? '{}',
+    wake: values.wake ?? undefined,
   }
 }
 

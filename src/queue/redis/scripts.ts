@@ -14,10 +14,11 @@ export const ROW_FIELDS = [
   'settled',
   'rest',
   'head',
+  'wake',
 ] as const
 
 /** Fields of a row that `claim` replies with. */
-export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op'] as const
+export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op', 'lane'] as const
 
 /**
  * The Lua scripts, which Redis runs atomically: `scripts/NAME.lua`. With each: the fields of the rows that it replies with, and
@@ -31,9 +32,12 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
  * | `seq` | string | number of messages ever accepted |
  * | `s:STATUS` | sorted set | ids by the message's number in the order of acceptance |
  * | `due` | sorted set | ids of messages that wait for delivery, by the time from which they are due |
+ * | `ready:PRIORITY:GROUP` | sorted set | ids of a group's messages that were due when they were accepted, or when they were woken up, by number; some may be gone |
+ * | `turns:PRIORITY` | sorted set | groups of the lanes `ready`, in the order of their turns |
+ * | `wakes` | hash | names of wake-ups that another message has than the one whose id they are, with its id; the message has the name in `wake` |
  * | `settled` | sorted set | ids by time of settlement |
  * | `expires` | sorted set | ids of messages that are not settled, by the time at which they expire |
- * | `adding` | sorted set | ids of messages that may have no BullMQ job yet, by the time since when, on Redis's clock |
+ * | `adding` | sorted set | wake-ups that may have no BullMQ job yet, by the time since when, on Redis's clock |
  * | `revoked:OP` | string | exists for a while after the command OP was revoked, in case it comes after its revocation |
  * | `k:KEY` | string | id, Message-ID and fingerprint of the message with an idempotency key, for as long as the key is remembered |
  * | `permits:TRANSPORT` | sorted set | permits in use of a transport with a rate, by the time at which they are free |
@@ -49,10 +53,10 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
 const SCRIPTS = {
   enqueue: {
     row: [],
-    record: ['id', 'mid', 'print', 'key', 'ttl', 'head', 'content', 'files', 'due', 'exp', 'next'],
+    record: ['id', 'mid', 'print', 'key', 'ttl', 'head', 'content', 'files', 'due', 'exp', 'next', 'lane'],
   },
   revoke: { row: [], record: [] },
-  claim: { row: CLAIM_ROW_FIELDS, record: ['id', 'op'] },
+  claim: { row: CLAIM_ROW_FIELDS, record: ['wake', 'op'] },
   update: {
     row: [],
     record: [

@@ -15,6 +15,7 @@ import {
   packChange,
   packMessage,
   type RecordReply,
+  type RedisRow,
   type Reply,
   type RowValues,
   unpackClaim,
@@ -40,9 +41,12 @@ export interface StateChange {
   records?: readonly RecordChange[] | undefined
 }
 
+/** The reply to a change: its result, and the name of the message's wake-up. */
+type ChangeReply = [result: ChangeResult, wake?: string]
+
 export interface FoundMessage {
   id: string
-  row: StoredRow
+  row: RedisRow
 }
 
 interface MaintainOptions {
@@ -83,7 +87,7 @@ export class RedisStore {
   readonly #patient: Redis
   readonly #options: RedisStoreOptions
   readonly #claims: RequestBatcher<string, Claim>
-  readonly #settlements: RequestBatcher<StateChange, ChangeResult>
+  readonly #settlements: RequestBatcher<StateChange, ChangeReply>
   #operations = 0
 
   constructor({ quick, patient }: { quick: Redis; patient: Redis }, options: RedisStoreOptions) {
@@ -116,19 +120,20 @@ export class RedisStore {
     return (await this.#run(this.#patient, 'revoke', [operation, REMEMBER_REVOKED, ...ids])) === 'revoked'
   }
 
-  /** Notes that messages have their jobs. */
-  async jobsAdded(ids: readonly string[]): Promise<void> {
-    await this.#patient.zrem(`${this.#options.prefix}adding`, ...ids)
+  /** Notes that wake-ups have their jobs. */
+  async jobsAdded(names: readonly string[]): Promise<void> {
+    await this.#patient.zrem(`${this.#options.prefix}adding`, ...names)
   }
 
-  /** Claims a message for delivery by this process. */
-  claim(id: string): Promise<Claim> {
-    return this.#claims.request(id)
+  /** Claims a message for delivery by this process. @param wake name of a wake-up: the message is its own, or one whose turn it is */
+  claim(wake: string): Promise<Claim> {
+    return this.#claims.request(wake)
   }
 
   /** Stores the result of a delivery, however long Redis is away. */
-  settle(change: StateChange): Promise<ChangeResult> {
-    return this.#settlements.request(change)
+  async settle(change: StateChange): Promise<ChangeResult> {
+    const [result] = await this.#settlements.request(change)
+    return result
   }
 
   /**
@@ -141,9 +146,9 @@ export class RedisStore {
   }
 
   /** Stores a state that a caller waits for. */
-  async update(change: StateChange): Promise<ChangeResult> {
-    const [result = 'stale'] = await this.#store([change], this.#quick)
-    return result
+  async update(change: StateChange): Promise<ChangeReply> {
+    const [reply = ['stale']] = await this.#store([change], this.#quick)
+    return reply
   }
 
   /** Shows that this process is alive, removes old messages, and finds expired messages and orphans. */
@@ -157,7 +162,7 @@ export class RedisStore {
     return { expired: expired.map(toFound), orphans: orphans.map(toFound) }
   }
 
-  async find(ids: readonly string[]): Promise<{ paused: boolean; rows: (StoredRow | undefined)[] }> {
+  async find(ids: readonly string[]): Promise<{ paused: boolean; rows: (RedisRow | undefined)[] }> {
     const [paused, rows] = (await this.#run(this.#quick, 'find', ids)) as [number, (RowValues | null)[]]
     return {
       paused: paused === 1,
@@ -237,13 +242,13 @@ export class RedisStore {
     return `${this.#options.owner}.${++this.#operations}`
   }
 
-  async #claimAll(ids: readonly string[]): Promise<Claim[]> {
-    const records = ids.map((id) => ({ id, op: this.nextOperation() }))
+  async #claimAll(wakes: readonly string[]): Promise<Claim[]> {
+    const records = wakes.map((wake) => ({ wake, op: this.nextOperation() }))
     const replies = await this.#run(this.#patient, 'claim', [this.#options.owner, Date.now()], records)
     return (replies as [Claim['action'], RowValues | string][]).map(unpackClaim)
   }
 
-  #store(changes: readonly StateChange[], redis: Redis): Promise<ChangeResult[]> {
+  #store(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
     return storeWithRecords(
       changes,
       (records) => this.writeRecords(records),
@@ -251,7 +256,7 @@ export class RedisStore {
     )
   }
 
-  async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeResult[]> {
+  async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
     const { owner, count } = this.#options
     const records = changes.map((change): ScriptRecord<'update'> => {
       const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(change.state)
@@ -271,7 +276,7 @@ export class RedisStore {
         budget: change.heldIndex ?? '',
       }
     })
-    return (await this.#run(redis, 'update', [owner, Date.now(), count], records)) as ChangeResult[]
+    return (await this.#run(redis, 'update', [owner, Date.now(), count], records)) as ChangeReply[]
   }
 
   #run<N extends ScriptName>(

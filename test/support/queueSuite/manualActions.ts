@@ -19,7 +19,12 @@ export function testManualActions({ open, put }: Fixture): void {
       await changes.until(later, 'sent')
       expect(deliveries.ids).toEqual([later])
       await expect(queue.act(id, cancelManually)).rejects.toMatchObject({ code: 'CONFLICT' })
-      await expect(queue.act(mintId(0), cancelManually)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      // Not everything that a caller passes is an id.
+      for (const unknown of [mintId(0), 'a\0b', 'x'.repeat(5_000), {} as string, 5 as unknown as string]) {
+        expect(await queue.find(unknown)).toBeUndefined()
+        const error: unknown = await queue.act(unknown, cancelManually).catch((reason: unknown) => reason)
+        expect(error).toMatchObject({ code: 'NOT_FOUND', message: expect.not.stringMatching(/.{200}/) })
+      }
     })
 
     it('don’t cancel a message that is being sent', async () => {

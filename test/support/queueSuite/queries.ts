@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { NO_DATA } from '../../../src/message/json.js'
 import type { MailJob } from '../../../src/message/messageState.js'
+import type { Outcome } from '../../../src/protocol/outcome.js'
 import { cancelManually, retryManually } from '../../../src/queue/actions.js'
 import type { ListQuery } from '../../../src/queue/driver.js'
 import { Deliveries } from './deliveries.js'
@@ -96,7 +97,12 @@ export function testQueries({ open, put }: Fixture): void {
 
     it('show recipients of a cancelled message as cancelled, not as deferred', async () => {
       const { queue, changes } = await open()
-      await queue.start(new Deliveries(1, () => outcomeOf('deferred')))
+      let finish: (outcome: Outcome) => void = () => undefined
+      const pending = new Promise<Outcome>((resolve) => (finish = resolve))
+      const deliveries = new Deliveries(1, (_, nth) => (nth === 1 ? outcomeOf('deferred') : pending))
+      // The next attempt may begin before the message is cancelled.
+      deliveries.withdrawable = true
+      await queue.start(deliveries)
       const id = await put(queue)
       await changes.until(id, 'deferred')
       const { recipients } = await queue.act(id, cancelManually)
@@ -105,6 +111,7 @@ export function testQueries({ open, put }: Fixture): void {
       await queue.act(id, retryManually)
       const again = (await queue.find(id))?.recipients.map(({ status }) => status)
       expect(again).not.toContain('cancelled')
+      finish(outcomeOf('sent'))
     })
 
     it('count every accepted message in exactly one status', async () => {

@@ -119,6 +119,26 @@ describe('a connection with CHUNKING', () => {
     ])
   })
 
+  it.each([
+    ['closes', true, ['sent', 'sent', 'sent', 'sent'], 1],
+    ['goes on', false, ['sent', 'uncertain', 'uncertain', 'uncertain'], 0],
+  ] as const)(
+    'sends the messages behind a refused RSET over another connection if the server %s',
+    async (_, closes, expected, times) => {
+      const server = await start({
+        rset: (_line, { index }) => {
+          if (index > 0) return '250 ok'
+          const refusal = '554 Too many nonmail commands'
+          return closes ? (socket) => socket.end(`${refusal}\r\n`) : refusal
+        },
+      })
+      expect(results(await sendAll(server, 4))).toEqual(expected)
+      const others = server.conversations.slice(1).flatMap(({ messages }) => messages)
+      for (const name of ['m1', 'm2', 'm3'])
+        expect(others.filter(({ data }) => data.includes(name))).toHaveLength(times)
+    },
+  )
+
   it.each(['mail', 'rcpt', 'bdat'] as const)(
     'sends the messages behind a 421 at %s over another connection, once and for certain',
     async (at) => {

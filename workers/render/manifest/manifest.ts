@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
-import type { TemplateManifest, TemplatePolicy } from '../../../src/protocol/templateManifest.js'
+import type {
+  TemplateManifest,
+  TemplatePolicy,
+  TemplateVariant,
+} from '../../../src/protocol/templateManifest.js'
 import type { TemplateFiles } from '../folder/scan.js'
 import type { FolderVersion } from '../folder/templateFolder.js'
 import { extensionOf } from '../languages/extensions.js'
@@ -50,8 +54,11 @@ export async function buildManifest(
     if (sample === undefined && ownSample !== undefined) manifest.sample = ownSample
     const component = variants.find((variant) => variant.component !== undefined)?.component
     if (component !== undefined) manifest.component = component
-    // A mail uses one variant. Data is certainly needed only if all variants need it.
+    // If `load` chooses the locale, data is certainly needed only if all variants need it.
     const needs = variants.map((variant) => variant.needs)
+    const forms = variants.map(({ hasSubject, needs }): TemplateVariant => ({ hasSubject, needs }))
+    if (files.load === undefined && new Set(forms.map((form) => JSON.stringify(form))).size > 1)
+      manifest.variants = Object.fromEntries([...main.keys()].map((locale, index) => [locale, forms[index]!]))
     const known = needs.slice(1).map((list) => new Set(list.map((need) => JSON.stringify(need))))
     manifest.needs = (needs[0] ?? []).filter((need) => known.every((list) => list.has(JSON.stringify(need))))
     manifest.shape = inferShape(needs.flat())

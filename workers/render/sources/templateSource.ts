@@ -1,4 +1,4 @@
-import { localeChain } from '../../../src/protocol/locales.js'
+import { variantFor } from '../../../src/protocol/locales.js'
 import type { TemplateListing } from '../../../src/protocol/templateManifest.js'
 import type { Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
@@ -40,11 +40,7 @@ export function selectVariant<T>(
   variants: ReadonlyMap<string, T>,
   locale: string | undefined,
 ): T | undefined {
-  for (const name of localeChain(locale)) {
-    const variant = variants.get(name)
-    if (variant !== undefined) return variant
-  }
-  return variants.get('')
+  return variants.get(variantFor(locale, (name) => variants.has(name)))
 }
 
 export function unknownTemplateError(name: string, known: Iterable<string>): TemplateFailure {

@@ -1,29 +1,36 @@
 import type { Mailbox } from '../../../src/protocol/tasks.js'
 import type { MsgraphTransport } from '../../../src/protocol/transportConfig.js'
+import { AccessTokens } from '../accessTokens.js'
 import { attachmentsOf, fieldsOf, firstText, headersOf, subjectOf } from '../apiFields.js'
 import type { MailServiceApi } from '../apiSender.js'
-import { ClientCredentials } from '../clientCredentials.js'
+import { connectionFailed } from '../sendResults.js'
 
 /** Internet message headers that Graph accepts in one message. */
 const MAX_HEADERS = 5
 
 /** Microsoft Graph: https://learn.microsoft.com/graph/api/user-sendmail */
 export function msgraphApi(config: MsgraphTransport): MailServiceApi {
-  const { endpoint, user, tokenEndpoint, clientId, clientSecret, publicOnly = false } = config
-  const tokens = new ClientCredentials(
-    { tokenEndpoint, clientId, clientSecret, scope: `${new URL(endpoint).origin}/.default` },
+  const { endpoint, user, tokenEndpoint, clientId, clientSecret, cell, publicOnly = false } = config
+  const scope = `${new URL(endpoint).origin}/.default`
+  const tokens = new AccessTokens(
+    {
+      grant: { grant: 'client_credentials', tokenEndpoint, clientId, clientSecret, scope },
+      ...(cell === undefined ? {} : { cell }),
+    },
     publicOnly,
   )
   const mailbox = `${endpoint}/v1.0/users/${encodeURIComponent(user)}`
   let token = ''
+  /** A token that Graph refused: another one is requested. */
+  let refused: string | undefined
   return {
     name: 'Microsoft Graph',
     secrets: [clientSecret],
     maxRecipients: 500,
     maxSize: 4 * 1024 * 1024,
     async prepare(signal) {
-      const result = await tokens.get(signal)
-      if (typeof result !== 'string') return result
+      const result = await tokens.get(signal, refused)
+      if (typeof result !== 'string') return connectionFailed(result)
       token = result
       return undefined
     },
@@ -63,7 +70,7 @@ export function msgraphApi(config: MsgraphTransport): MailServiceApi {
     read(response, body) {
       const { status, text } = response
       if (status < 300) return { text: firstText(response.header('request-id'), 'accepted') }
-      if (status === 401) tokens.drop()
+      if (status === 401) refused = token
       const { code, message } = fieldsOf(fieldsOf(body)['error'])
       const explanation = firstText(
         [code, message].filter((part) => typeof part === 'string').join(': '),

@@ -38,7 +38,8 @@ interface Flight {
  *
  * When the session ends, each message in flight is settled by itself: it is uncertain if the write of its last octet has
  * begun (`HandOver`) and the server has not refused it, and certainly not sent otherwise. After a 421 the server executes
- * no further commands (RFC 5321 section 3.8), so the messages behind it are requeued.
+ * no further commands (RFC 5321 section 3.8), so the messages behind it are requeued. So are those behind a refused RSET, if the
+ * server then closes without another reply: Exim does so after ten messages that it refused.
  */
 export class ChunkingSession extends SessionLifecycle {
   readonly #depth: PipelineDepth
@@ -46,6 +47,8 @@ export class ChunkingSession extends SessionLifecycle {
   readonly #inFlight: Flight[] = []
   /** The server may hold a transaction without a message. */
   #needsReset = false
+  /** The server refused RSET. The commands behind it may have any effect, if it executes them. */
+  #resetRefused = false
 
   constructor(connection: OpenConnection, config: SmtpTransport, owner: SessionOwner) {
     super(connection, config, owner)
@@ -110,9 +113,14 @@ export class ChunkingSession extends SessionLifecycle {
 
   #onFlightReply(flight: Flight, reply: SmtpReply): void {
     const { transaction, handOver } = flight
+    if (this.#resetRefused) {
+      this.end('invalid')
+      return
+    }
     if (flight.awaitsReset) {
       flight.awaitsReset = false
-      if (reply.code >= 300) this.end('invalid')
+      if (reply.code >= 400) this.#resetRefused = this.quitting = true
+      else if (reply.code >= 300) this.end('invalid')
       return
     }
     // A server can't accept a message whose end is still in this process.
@@ -163,8 +171,9 @@ export class ChunkingSession extends SessionLifecycle {
   protected settleAll(reason: CloseReason): void {
     const flights = this.#inFlight.splice(0)
     const requeued: Transaction[] = []
+    const ignored = this.#resetRefused && reason === 'closed'
     for (const [index, { transaction, handOver }] of flights.entries()) {
-      const mayBeSent = handOver.endBegun && !transaction.refused
+      const mayBeSent = handOver.endBegun && !transaction.refused && !ignored
       if (mayBeSent) transaction.onClose(reason, true)
       else if (transaction.answered && transaction.deservesFreshConnection(this.served))
         this.owner.requeue(transaction, true)

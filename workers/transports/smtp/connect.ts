@@ -1,18 +1,12 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import SMTPConnection, { type CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection'
-import XOAuth2 from 'nodemailer/lib/xoauth2'
-import type {
-  SmtpAuth,
-  SmtpTransport,
-  TlsReport,
-  TransportReport,
-} from '../../../src/protocol/transportConfig.js'
+import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import type { SmtpTransport, TlsReport, TransportReport } from '../../../src/protocol/transportConfig.js'
 import type { ConnectionFailure } from '../sendResults.js'
-import { toConnectionFailure } from './connectionFailure.js'
 import { LONGEST_TIMER } from './deadlineTimer.js'
 import { ehloNameFor } from './ehloName.js'
 import { openSocket } from './openSocket.js'
+import { SmtpLogin } from './smtpLogin.js'
 
 /** The service extensions that the server offers in its reply to the last EHLO (RFC 5321 section 4.1.1.1). */
 export interface Extensions {
@@ -58,30 +52,9 @@ function parseExtensions(reply: string): Extensions {
   }
 }
 
-/** Cache and refresh the access token of an account: one for all connections of a transport. */
-const tokenSources = new WeakMap<SmtpAuth, XOAuth2>()
-
-/** The credentials for nodemailer's login: a password, or a source of access tokens for XOAUTH2. */
-function credentialsOf(auth: SmtpAuth): { user: string; pass: string } | { user: string; oauth2: XOAuth2 } {
-  if ('pass' in auth) return { user: auth.user, pass: auth.pass }
-  const known = tokenSources.get(auth)
-  if (known !== undefined) return { user: auth.user, oauth2: known }
-  const oauth2 = new XOAuth2({ user: auth.user, ...auth.oauth2 })
-  // The login reports failures; this event only repeats them, and without a listener it would be thrown.
-  oauth2.on('error', () => undefined)
-  tokenSources.set(auth, oauth2)
-  return { user: auth.user, oauth2 }
-}
-
-/** AUTH LOGIN. The prompts after 334 say nothing, and some servers leave them out, which nodemailer's own login doesn't accept. */
-async function logIn(login: CustomAuthenticationContext): Promise<void> {
-  const { user = '', pass = '' } = login.auth
-  let { response } = await login.sendCommand('AUTH LOGIN')
-  for (const answer of [user, pass]) {
-    if (!response.startsWith('334')) break
-    ;({ response } = await login.sendCommand(Buffer.from(answer).toString('base64')))
-  }
-  if (!response.startsWith('2')) login.reject(new Error('the server refused the login'))
+/** Returns the names of the mechanisms behind AUTH, also in the form `AUTH=`, which is older than the standard. */
+function mechanismsOf({ keywords }: Extensions): string[] {
+  return keywords.flatMap((line) => (/^AUTH[ =]/.test(line) ? line.slice('AUTH '.length).split(/ +/) : []))
 }
 
 /** A connection that is ready for mail: greeted, encrypted as the transport requires, and authenticated. */
@@ -109,16 +82,20 @@ export async function connect(
   signal: AbortSignal,
 ): Promise<OpenConnection | ConnectionFailure> {
   const named = { ...config, ehloName }
+  const login = new SmtpLogin(config, signal)
+  const unavailable = await login.prepare()
+  if (unavailable !== undefined) return unavailable
   try {
-    return await prepare(named, await openSocket(config, signal), signal)
+    return await prepare(named, await openSocket(config, signal), login, signal)
   } catch (error) {
-    return toConnectionFailure(error as Error, named)
+    return login.toFailure(error as Error, named)
   }
 }
 
 function prepare(
   config: SmtpTransport & { ehloName: string },
   opened: Socket | undefined,
+  login: SmtpLogin,
   signal: AbortSignal,
 ): Promise<OpenConnection | ConnectionFailure> {
   const { host, port, secure, requireTLS, ignoreTLS = false, tls, ehloName, timeouts, auth } = config
@@ -132,7 +109,7 @@ function prepare(
     tls,
     name: ehloName,
     connection: opened,
-    customAuth: { LOGIN: logIn },
+    customAuth: login.methods,
     // nodemailer's limit includes the greeting and the TLS upgrade; the timers below enforce the single limits.
     connectionTimeout: total,
     greetingTimeout: timeouts.greeting,
@@ -145,7 +122,7 @@ function prepare(
     const fail = (error: Error): void => {
       settle()
       connection.close()
-      resolve(toConnectionFailure(error, config))
+      resolve(login.toFailure(error, config))
     }
     const abort = (): void => fail(new Error('the transport was closed'))
     const connecting = setTimeout(() => {
@@ -173,7 +150,7 @@ function prepare(
         return
       }
       socket.destroy()
-      resolve(toConnectionFailure(Object.assign(new Error(problem), { code: 'ETLS' }), config))
+      resolve(login.toFailure(Object.assign(new Error(problem), { code: 'ETLS' }), config))
     }
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
@@ -189,7 +166,10 @@ function prepare(
       if (auth === undefined) ready()
       else if (!connection.allowsAuth)
         fail(Object.assign(new Error('the server does not offer authentication'), { code: 'ENOAUTH' }))
-      else connection.login(credentialsOf(auth), (refusal) => (refusal === null ? ready() : fail(refusal)))
+      else {
+        login.mechanisms = mechanismsOf(extensions)
+        connection.login(login.credentials, (refusal) => (refusal === null ? ready() : fail(refusal)))
+      }
     })
   })
 }

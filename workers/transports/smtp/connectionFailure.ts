@@ -5,17 +5,11 @@ import { SecretRedactor } from '../secretRedactor.js'
 import { isTlsCode, type ConnectionFailure } from '../sendResults.js'
 import { parseReply } from './reply.js'
 
-/** Removes the credentials of the login from a server's text. */
-function withoutSecrets(text: string, { auth, proxy }: SmtpTransport): string {
-  if (auth === undefined && proxy === undefined) return text
+/** Removes the credentials of the login and of the proxy from a server's text. */
+function withoutSecrets(text: string, { proxy }: SmtpTransport, secrets: readonly string[]): string {
   const ofProxy = proxy === undefined ? [] : proxySecrets(new URL(proxy))
-  return new SecretRedactor([...ofProxy, ...(auth === undefined ? [] : authSecrets(auth))]).cleanLogin(text)
-}
-
-function authSecrets(auth: NonNullable<SmtpTransport['auth']>): string[] {
-  if ('pass' in auth) return [auth.pass, `\0${auth.user}\0${auth.pass}`]
-  const { accessToken, refreshToken, clientSecret, privateKey } = auth.oauth2
-  return [accessToken, refreshToken, clientSecret, privateKey].filter((secret) => secret !== undefined)
+  if (secrets.length + ofProxy.length === 0) return text
+  return new SecretRedactor([...ofProxy, ...secrets]).cleanLogin(text)
 }
 
 function proxySecrets({ username, password }: URL): string[] {
@@ -45,16 +39,22 @@ const AUTH_CODES = new Set<string | undefined>(['EAUTH', 'ENOAUTH', 'EOAUTH2'])
 const TLS_CODES = new Set<string | undefined>(['ETLS', 'EREQUIRETLS'])
 const MAX_DETAIL = 300
 
-/** Classifies an error from opening a connection. The message is free of credentials. */
+/**
+ * Classifies an error from opening a connection. The message is free of credentials.
+ * @param secrets the credentials of the login
+ */
 export function toConnectionFailure(
   error: Error,
   config: SmtpTransport & { ehloName: string },
+  secrets: readonly string[],
 ): ConnectionFailure {
   const failure = error as NodemailerError
-  const reply = parseReply(withoutSecrets(failure.response ?? '', config))
+  const reply = parseReply(withoutSecrets(failure.response ?? '', config, secrets))
   const code = codeOf(failure, reply, config)
   const detail =
-    reply === undefined ? describe(withoutSecrets(textOf(failure), config)) : `${reply.code} ${reply.text}`
+    reply === undefined
+      ? describe(withoutSecrets(textOf(failure), config, secrets))
+      : `${reply.code} ${reply.text}`
   const hint = refusesEhlo(failure, reply) ? `; ${ehloHint(config.ehloName)}` : ''
   return { code, message: `${SENTENCES[code]}: ${detail}${hint}`, ...(reply === undefined ? {} : { reply }) }
 }

@@ -43,6 +43,11 @@ local function read(id)
   return call('HMGET', PREFIX .. 'm:' .. id, unpack(ROW_FIELDS))
 end
 
+-- The name of a message's wake-up. It is the message's id until two messages exchange theirs: see claim.lua.
+local function wake_up_of(id, wake)
+  return wake and wake ~= '' and wake or id
+end
+
 local changes = {}
 
 local function later(command, key, a, b)
@@ -59,6 +64,15 @@ end
 local function apply_changes()
   for _, list in pairs(changes) do call(unpack(list)) end
   changes = {}
+end
+
+-- Adds a group to the end of the round of its priority, unless it has its turn in it already. A lane is PRIORITY:GROUP.
+local function join_round(lane)
+  local priority, group = string.match(lane, '^(%d+):(.*)$')
+  local turns = PREFIX .. 'turns:' .. priority
+  local last = call('ZRANGE', turns, -1, -1, 'WITHSCORES')[2] or 0
+  call('ZADD', turns, 'NX', last + 1, group)
+  return turns, group
 end
 
 -- 1 if BullMQ's queue is paused, else 0.
@@ -86,12 +100,14 @@ end
 
 -- Removes a message and its entries in the indexes.
 local function forget(id)
-  local status = call('HGET', PREFIX .. 'm:' .. id, 'status')
+  local status, lane, wake = unpack(call('HMGET', PREFIX .. 'm:' .. id, 'status', 'lane', 'wake'))
   if status then later('ZREM', 's:' .. status, id) end
+  if lane then later('ZREM', 'ready:' .. lane, id) end
+  if wake then later('HDEL', 'wakes', wake) end
   later('ZREM', 'due', id)
   later('ZREM', 'settled', id)
   later('ZREM', 'expires', id)
-  later('ZREM', 'adding', id)
+  later('ZREM', 'adding', wake_up_of(id, wake))
   later('DEL', 'm:' .. id)
 end
 

@@ -5,7 +5,8 @@
   ARGV[4]   messages that may be open (not settled) at a time
   ARGV[5]   name of this command: the same name again means that the client sent the command twice
   ARGV[6..] a record for each message: id, mid (Message-ID), print (fingerprint of the content, or ''), key (idempotency key, or ''),
-            ttl (of the key, in ms), head (JSON), content (JSON), files (JSON, or ''), due, exp, next (ms since the epoch, or '')
+            ttl (of the key, in ms), head (JSON), content (JSON), files (JSON, or ''), due, exp, next (ms since the epoch, or ''),
+            lane (PRIORITY:GROUP)
 
   Returns a reply for each message:
     { 'accepted' }
@@ -19,7 +20,7 @@ local is_revoked = call('EXISTS', PREFIX .. 'revoked:' .. op) == 1
 local open = 0
 for _, status in ipairs(OPEN_STATUSES) do open = open + call('ZCARD', PREFIX .. 's:' .. status) end
 local seq = tonumber(call('GET', PREFIX .. 'seq') or 0)
-local replies, seen = {}, {}
+local replies, seen, lanes = {}, {}, {}
 for first = 6, #ARGV, #RECORD_FIELDS do
   local new = record(first)
   local id, key = new.id, new.key
@@ -51,7 +52,7 @@ for first = 6, #ARGV, #RECORD_FIELDS do
     seq = seq + 1
     call('HSET', PREFIX .. 'm:' .. id, 'seq', seq, 'rev', 0, 'op', op, 'by', op, 'status', QUEUED, 'mid', new.mid, 'print', new.print,
       'key', key, 'head', new.head, 'content', new.content, 'files', new.files, 'due', new.due, 'exp', new.exp,
-      'next', new.next)
+      'next', new.next, 'lane', new.lane)
     if key ~= '' then
       call('SET', PREFIX .. 'k:' .. key, id .. '\n' .. new.mid .. '\n' .. new.print, 'PX', new.ttl)
     end
@@ -59,6 +60,10 @@ for first = 6, #ARGV, #RECORD_FIELDS do
     later('ZADD', 'due', new.due, id)
     later('ZADD', 'expires', new.exp, id)
     later('ZADD', 'adding', now, id)
+    if new.next == '' or tonumber(new.next) <= now then
+      later('ZADD', 'ready:' .. new.lane, seq, id)
+      lanes[new.lane] = true
+    end
     open = open + 1
     replies[#replies + 1] = { 'accepted' }
   end
@@ -66,4 +71,5 @@ for first = 6, #ARGV, #RECORD_FIELDS do
 end
 call('SET', PREFIX .. 'seq', seq)
 apply_changes()
+for lane in pairs(lanes) do join_round(lane) end
 return replies

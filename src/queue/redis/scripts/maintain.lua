@@ -28,9 +28,14 @@ for _, id in ipairs(call('ZRANGEBYSCORE', PREFIX .. 'expires', '-inf', now, 'LIM
   end
 end
 local orphans = {}
-for _, id in ipairs(call('ZRANGEBYSCORE', PREFIX .. 'adding', '-inf', waiting_since, 'LIMIT', 0, 100)) do
+for _, wake in ipairs(call('ZRANGEBYSCORE', PREFIX .. 'adding', '-inf', waiting_since, 'LIMIT', 0, 100)) do
+  local id = call('HGET', PREFIX .. 'wakes', wake) or wake
   local row = read(id)
-  if row[F.status] then orphans[#orphans + 1] = { id, row } else forget(id) end
+  if row[F.status] and wake_up_of(id, row[F.wake]) == wake then
+    orphans[#orphans + 1] = { id, row }
+  else
+    later('ZREM', 'adding', wake)
+  end
 end
 apply_changes()
 return { expired, orphans }

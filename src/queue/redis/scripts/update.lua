@@ -10,7 +10,8 @@
             remove the content), losses (process deaths in a row), job ('1' if it needs a new job), budget
             ('PRIORITY:TRANSPORT' if it is held for that transport's budget, else '')
 
-  Returns for each message 'written', or 'stale' if another change came first.
+  Returns for each message { 'written', name of its wake-up }, or { 'stale' } if another change came first. A message that is not
+  open keeps its wake-up.
   Publishes on `done`: this process and the ids of the messages that are settled now, separated by spaces.
 ]]
 local me, now = ARGV[4], ARGV[5]
@@ -20,12 +21,12 @@ for first = 7, #ARGV, #RECORD_FIELDS do
   local new = record(first)
   local id = new.id
   local key = PREFIX .. 'm:' .. id
-  local status, seq, rev, op = unpack(call('HMGET', key, 'status', 'seq', 'rev', 'op'))
+  local status, seq, rev, op, lane, wake = unpack(call('HMGET', key, 'status', 'seq', 'rev', 'op', 'lane', 'wake'))
   if op == new.op then
     -- The client sent the command twice.
-    replies[#replies + 1] = 'written'
+    replies[#replies + 1] = { 'written', wake_up_of(id, wake) }
   elseif rev ~= new.rev then
-    replies[#replies + 1] = 'stale'
+    replies[#replies + 1] = { 'stale' }
   else
     local fields = { 'rev', new.rev + 1, 'op', new.op, 'status', new.status, 'rest', new.rest, 'due', new.due,
       'exp', new.exp, 'next', new.next, 'settled', new.settled, 'losses', new.losses }
@@ -36,6 +37,7 @@ for first = 7, #ARGV, #RECORD_FIELDS do
     if status ~= new.status then
       later('ZREM', 's:' .. status, id)
       later('ZADD', 's:' .. new.status, seq, id)
+      if lane and status ~= SENDING then later('ZREM', 'ready:' .. lane, id) end
     end
     if new.status == QUEUED or new.next ~= '' then
       later('ZADD', 'due', new.due, id)
@@ -50,13 +52,13 @@ for first = 7, #ARGV, #RECORD_FIELDS do
       later('ZADD', 'settled', new.settled, id)
       done[#done + 1] = id
     end
-    if new.job == '1' then later('ZADD', 'adding', server_time(), id) end
+    if new.job == '1' then later('ZADD', 'adding', server_time(), wake_up_of(id, wake)) end
     if new.budget ~= '' then
       local held = 'held:' .. new.budget
       later('ZADD', held, new.due, id)
       held_keys[held] = true
     end
-    replies[#replies + 1] = 'written'
+    replies[#replies + 1] = { 'written', wake_up_of(id, wake) }
   end
 end
 apply_changes()

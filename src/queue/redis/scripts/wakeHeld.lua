@@ -23,7 +23,7 @@ for index = 6, #ARGV do
       if row[F.status] == HELD and next ~= '' and tonumber(next) > tonumber(now) then
         call('HSET', PREFIX .. 'm:' .. id, 'rev', row[F.rev] + 1, 'due', now, 'next', now)
         later('ZADD', 'due', now, id)
-        later('ZADD', 'adding', server_time(), id)
+        later('ZADD', 'adding', server_time(), wake_up_of(id, row[F.wake]))
         woken[#woken + 1] = { id, row }
         left = left - 1
       end
