@@ -1,5 +1,12 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
-import { explain, type ListQuery, type Mailer, type MessagePreview, ThreadpostError } from '../index.js'
+import {
+  attemptLogLines,
+  explain,
+  type ListQuery,
+  type Mailer,
+  type MessagePreview,
+  ThreadpostError,
+} from '../index.js'
 import {
   frameDocument,
   htmlNote,
@@ -15,6 +22,7 @@ import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
 import type { DashboardOptions } from './dashboardRouter.js'
 import { sendExport } from './messageExport.js'
+import { neighborsOf } from './messageNeighbors.js'
 import {
   type Action,
   type BulkResult,
@@ -185,10 +193,17 @@ export function messageRoutes(
     const details: MessageDetails = {
       message,
       why: explain(message),
+      log: attemptLogLines(message),
       shortened: redacted,
       ...(inInbox === undefined ? {} : { inInbox }),
     }
     response.json(details)
+  })
+
+  router.get('/messages/:id/neighbors', allow('read'), maySearch, async (request, response) => {
+    const message = await mailer.find(String(request.params['id']))
+    if (message === undefined) throw messageNotFound()
+    response.json(await neighborsOf(mailer, message, listQueryOf(request.query)))
   })
 
   router.get('/messages/:id/contents', allow('read'), mayReadContent, async (request, response) => {

@@ -43,8 +43,16 @@ export interface MessageDetails {
   why: string
   /** Whether `redact.recipients` is on: then the content, which names the recipients, requires the scope `manage`. */
   shortened: boolean
+  /** The log line of each attempt, rebuilt from the message. */
+  log: string[]
   /** Id of the mail in the embedded inbox, if it is there. */
   inInbox?: string
+}
+
+/** Ids of the messages before and after another one in a list. Absent if there is none, or none was found within the bound. */
+export interface Neighbors {
+  newer?: string
+  older?: string
 }
 
 /** The content of a message, without its HTML, which is a document of its own. */

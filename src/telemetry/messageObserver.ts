@@ -15,6 +15,7 @@ import {
 import { toMessage } from '../message/messageView.js'
 import type { RetryDecision } from '../protocol/outcome.js'
 import type { ChangeListener, QueuedMessage } from '../queue/driver.js'
+import { attemptLine } from './attemptLine.js'
 import { type Events, type MessageEvent, messageEvent } from './events.js'
 import type { FigureCollector } from './figures.js'
 import type { Metrics, SettledStatus } from './metrics.js'
@@ -227,22 +228,20 @@ export class MessageObserver {
   ): void {
     if (this.#logger === SILENT) return
     const { result, code, phase, reply, message } = outcome
-    const routine = result === 'sent' || result === 'withdrawn' || code === 'RELEASED'
-    this.#log(routine ? 'debug' : 'warn', message, job, () => ({
-      step: 'attempt',
-      attempt: state.attempts.length + 1,
-      status: decision.status,
-      outcome: result,
-      code,
-      phase,
-      ...(reply === undefined ? {} : { reply: reply.code }),
-      ...('nextAttemptAt' in decision
-        ? { nextAttemptAt: new Date(decision.nextAttemptAt).toISOString() }
-        : {}),
-      thread,
-      transport,
-      ms: end - start,
-    }))
+    const line = attemptLine(
+      {
+        ...{ outcome: result, code, phase, message, thread, transport, ms: end - start },
+        ...(reply === undefined ? {} : { reply }),
+      },
+      state.attempts.length + 1,
+      {
+        status: decision.status,
+        ...('nextAttemptAt' in decision
+          ? { nextAttemptAt: new Date(decision.nextAttemptAt).toISOString() }
+          : {}),
+      },
+    )
+    this.#log(line.level, line.text, job, () => line.fields)
   }
 
   #log(level: Level, text: string, job: QueuedMessage['job'], fields: () => object): void {

@@ -76,8 +76,9 @@ export class Metrics {
 
   /** Must be called after each change of status; ignores all but settlements. */
   changed(message: QueuedMessage): void {
-    const { state } = message
-    if (!isSettled(state.status)) return
+    const { state, elsewhere } = message
+    // Another process that settles the message counts it, also if this one waits for it.
+    if (!isSettled(state.status) || elsewhere === true) return
     const outcome = state.attempts.at(-1)?.outcome
     this.#count(state.status, outcome?.code ?? 'NONE')
     this.#latency.observe(waitOf(message))

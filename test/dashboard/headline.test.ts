@@ -121,6 +121,11 @@ describe('the headline', () => {
     ['Some mail is failing', { failed: 1, sent: 39, queued: 3, oldest: 5 }],
     ['A transport is down', { transports: [working, broken], sent: 40 }],
     ['A transport is down', { transports: [working, broken], failed: 1, sent: 39 }],
+    [
+      'A transport is paused',
+      { transports: [working, { ...working, transport: 'b', paused: true }], sent: 40 },
+    ],
+    ['An alert is raised', { alert: 'bounces', queued: 3, oldest: 5, sent: 40 }],
     ['Sending is paused', { paused: true, sent: 40 }],
     ['Sending is paused', { paused: true, transports: [working, broken], sent: 40 }],
     ['Mail is failing', { failed: 40 }],

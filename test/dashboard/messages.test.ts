@@ -189,4 +189,59 @@ describeWith(['chromium'], 'the dashboard’s message pages in a browser', (tool
     ])
     expect(await readFile(await download.path(), 'utf8')).toMatch(/^To: grace@example\.com\r$/m)
   })
+
+  test('leads to the previous and next message of the list, also beyond its page and without one', async () => {
+    const { mailer, url } = await startDashboard()
+    const receipts = await mailer.sendMany(
+      Array.from({ length: 120 }, (_, n) => ({
+        to: `a${n}@example.com`,
+        subject: `No. ${n}`,
+        text: 'x',
+        tags: [n % 2 === 0 ? 'even' : 'odd'],
+      })),
+    )
+    const ids = receipts.map((receipt) => ('id' in receipt ? receipt.id : ''))
+    const order: string[] = []
+    for await (const { id } of mailer.messages()) order.push(id)
+    expect([...order].sort()).toEqual([...ids].sort())
+
+    const page = await open(`${url}#/messages/${order[60]!}`)
+    await page.getByRole('link', { name: 'Previous' }).click()
+    await page.waitForURL(`**${order[59]!}`)
+    await page.getByRole('link', { name: 'Next' }).click()
+    await page.waitForURL(`**${order[60]!}`)
+    // The last of the first page, and the newest of all.
+    await page.goto(`${url}#/messages`)
+    await page.locator(`[data-id="${order[49]!}"]`).click()
+    await page.getByRole('link', { name: 'Next' }).click()
+    await page.waitForURL(`**${order[50]!}`)
+    await page.getByRole('heading', { level: 1, name: /No/ }).waitFor()
+    await page.goto(`${url}#/messages/${order[0]!}`)
+    await page.getByRole('link', { name: 'Next' }).waitFor()
+    expect(await page.getByRole('link', { name: 'Previous' }).count()).toBe(0)
+
+    // Within a search, only what matches.
+    await page.goto(`${url}#/messages?tag=even`)
+    const even: string[] = []
+    for await (const { id } of mailer.messages({ tag: 'even' })) even.push(id)
+    await page.locator(`[data-id="${even[49]!}"]`).click()
+    await page.getByRole('link', { name: 'Next' }).click()
+    await page.waitForURL(`**${even[50]!}`)
+  })
+
+  test('shows the log line of each attempt, as the logger got it', async () => {
+    const lines: object[] = []
+    const log = (fields: object) => void lines.push(fields)
+    const logger = { debug: log, info: log, warn: log, error: log }
+    const { mailer, url } = await startDashboard({ logger })
+    mailer.inbox!.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }])
+    const { id } = await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'x' })
+    const page = await open(`${url}#/messages/${id}`)
+    await page.getByText('Log line').click()
+    const shown = JSON.parse((await page.locator('.log-line code').textContent()) ?? '') as object
+    const written = lines.find((line) => 'step' in line && line.step === 'attempt')
+    const { status: _, ...known } = { status: '', ...written }
+    expect(shown).toMatchObject({ ...known, ms: expect.any(Number) })
+    expect(shown).toMatchObject({ level: 'warn', attempt: 1, reply: 550 })
+  })
 })

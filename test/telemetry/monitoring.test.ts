@@ -104,6 +104,8 @@ describeWith(['redis-server'], 'the figures of a fleet', (tools) => {
     await expect
       .poll(async () => (await sender.monitoring.activity()).day.latency.count, { timeout: 20_000 })
       .toBe(40)
+    // The sender waited for all of them, but the workers settled them.
+    expect((await sender.stats()).settled).toEqual([])
     const { day, rate, processes } = await sender.monitoring.activity()
     expect(day.settled).toContainEqual({ status: 'failed', reason: 'SMTP_REJECTED', count: 5 })
     expect(rate.settled).toBeGreaterThan(0)

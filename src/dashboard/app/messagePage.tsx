@@ -1,100 +1,16 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Mailbox, Message as MessageView, MessageAttempt, Timings } from '../../index.js'
+import type { Mailbox, Message as MessageView } from '../../index.js'
 import type { Action, BulkResult, MessageDetails } from '../viewModels.js'
 import { EditAndSend } from './editAndSend.js'
-import { bytes, milliseconds, moment, plural, Time, withLocalTimes } from './format.js'
+import { bytes, moment, plural, withLocalTimes } from './format.js'
 import { changeKeyOf, useLive } from './liveState.js'
+import { Attempts } from './messageAttempts.js'
 import { MessageContent } from './messageContents.js'
 import { MessageNavigation } from './messageNavigation.js'
 import { hrefOf } from './navigation.js'
 import { get, messageOf, post, root, siteLink } from './request.js'
 import { useMay } from './scopes.js'
-import { ACTION_NAMES, ACTIONS, Badge, TIMING_STEPS } from './status.js'
-
-interface AttemptsProps {
-  attempts: readonly MessageAttempt[]
-  acceptedAt: string
-  next: string | undefined
-}
-
-/** The history of a message, oldest event first. */
-function Attempts({ attempts, acceptedAt, next }: AttemptsProps) {
-  return (
-    <section class="card">
-      <h2>History</h2>
-      <ol class="timeline">
-        <li>
-          <p class="event">
-            <Time at={acceptedAt} /> Accepted
-          </p>
-        </li>
-        {attempts.map((attempt, index) => (
-          <Attempt attempt={attempt} number={index + 1} key={attempt.start} />
-        ))}
-        {next !== undefined && (
-          <li class="to-come">
-            <p class="event">
-              <Time at={next} /> Next attempt
-            </p>
-          </li>
-        )}
-      </ol>
-    </section>
-  )
-}
-
-function Attempt({ attempt, number }: { attempt: MessageAttempt; number: number }) {
-  const { start, outcome, code, message, reply, phase, thread, counted, timings } = attempt
-  const where = thread === 0 ? 'main thread' : `thread ${thread}`
-  return (
-    <li class={outcome}>
-      <p class="event">
-        <Time at={start} /> Attempt {number} <Badge status={outcome} />
-        <span class="dim">
-          {where}, reached: {phase}
-          {counted ? '' : ', not counted'}
-        </span>
-      </p>
-      {reply !== undefined && (
-        <code class="reply">
-          {reply.code} {reply.text}
-        </code>
-      )}
-      {outcome !== 'sent' && (
-        <p class="why">
-          {reply === undefined && message.split('\n')[0]} <code>{code}</code>
-        </p>
-      )}
-      <Steps timings={timings} />
-    </li>
-  )
-}
-
-/** The time of each step, as a bar and in numbers. */
-function Steps({ timings }: { timings: Timings }) {
-  const steps = TIMING_STEPS.flatMap((step) => {
-    const took = timings[step]
-    return took === undefined ? [] : [{ step, took }]
-  })
-  if (steps.length === 0) return null
-  return (
-    <div class="steps">
-      <div class="steps-bar" aria-hidden="true">
-        {steps.map(({ step, took }) => (
-          <span class={`step-${step}`} style={{ flexGrow: Math.max(took, 0.001) }} key={step} />
-        ))}
-      </div>
-      <dl class="steps-key">
-        {steps.map(({ step, took }) => (
-          <div key={step}>
-            <dt class={`step-${step}`}>{step}</dt>
-            <dd>{milliseconds(took)}</dd>
-          </div>
-        ))}
-      </dl>
-    </div>
-  )
-}
+import { ACTION_NAMES, ACTIONS, Badge } from './status.js'
 
 /** The status of one message with its explanation, its history, and its content. */
 export function Message({ id }: { id: string }) {
@@ -153,7 +69,7 @@ export function Message({ id }: { id: string }) {
 }
 
 function Details({
-  details: { message, why, shortened, inInbox },
+  details: { message, why, log, shortened, inInbox },
   act,
 }: {
   details: MessageDetails
@@ -184,7 +100,12 @@ function Details({
       </header>
       <div class="columns uneven">
         <div class="stack">
-          <Attempts attempts={attempts} acceptedAt={message.acceptedAt} next={message.nextAttemptAt} />
+          <Attempts
+            attempts={attempts}
+            log={log}
+            acceptedAt={message.acceptedAt}
+            next={message.nextAttemptAt}
+          />
           <Recipients recipients={recipients} />
         </div>
         <Facts message={message} inInbox={inInbox} />

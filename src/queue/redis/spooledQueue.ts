@@ -59,6 +59,8 @@ export class SpooledQueue implements QueueDriver {
   readonly search = 'scan'
   readonly #options: RedisQueueOptions
   readonly #forwarding = new Set<string>()
+  /** Ids of messages that Redis has, and that the spool still holds. */
+  readonly #forwarded = new Set<string>()
   #redis!: RedisQueue
   #spool!: SqliteQueue
   #spooled = 0
@@ -79,9 +81,11 @@ export class SpooledQueue implements QueueDriver {
       // Redis keeps the messages that were forwarded.
       retain: { ...retain, count: 0 },
       logger,
-      onChange: ({ state }) => {
+      onChange: ({ job, state }) => {
         if (state.status === 'queued') queue.#spooled++
-        if (isSettled(state.status)) queue.#spooled--
+        if (!isSettled(state.status)) return
+        queue.#spooled--
+        queue.#forwarded.delete(job.id)
       },
     })
     try {
@@ -147,10 +151,11 @@ export class SpooledQueue implements QueueDriver {
     return this.#redis.resume()
   }
 
-  /** Counts only the spooled messages while Redis is unavailable. */
+  /** Counts only the spooled messages while Redis is unavailable, and each message once while it is in both. */
   async stats(): Promise<QueueStats> {
     const spooled = await this.#spool.stats()
-    const waiting = spooled.queued + spooled.sending + spooled.deferred
+    const held = spooled.queued + spooled.sending + spooled.deferred
+    const waiting = Math.max(0, held - this.#forwarded.size)
     try {
       const stats = await this.#redis.stats()
       return { ...stats, queued: stats.queued + waiting, accepted: stats.accepted + waiting }
@@ -222,7 +227,10 @@ export class SpooledQueue implements QueueDriver {
           { id: job.id },
           'A message that was spooled while Redis was unavailable is dropped: another message has its idempotency key',
         )
-      if (answer?.result !== 'unavailable' && answer?.result !== 'full') return true
+      if (answer?.result !== 'unavailable' && answer?.result !== 'full') {
+        this.#forwarded.add(job.id)
+        return true
+      }
       await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY))
     }
     return false
