@@ -108,7 +108,7 @@ export interface DriverOptions {
   maxAge: number
   retain: Retention
   onChange: ChangeListener
-  /** Called before each change but an acceptance and the start of a delivery. @default no records */
+  /** Called for each change to another status than `queued` and `sending`, and for delivery reports; for other changes perhaps. @default no records */
   recordsOf?: RecordsOf | undefined
   /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
   admit?: Admit
