@@ -77,8 +77,9 @@ const boundaries = [
   },
   {
     to: ['@opentelemetry/*', '@opentelemetry/**'],
-    from: ['src/telemetry/tracing.ts'],
-    why: 'OpenTelemetry is an optional peer: src/telemetry/tracing.ts is the only importer of its API.',
+    from: ['src/telemetry/openTelemetry.ts'],
+    typesFrom: ['src/telemetry/tracing.ts', 'src/telemetry/instruments.ts'],
+    why: 'OpenTelemetry is an optional peer: src/telemetry/openTelemetry.ts is the only importer of its API.',
   },
   {
     to: ['better-sqlite3', 'better-sqlite3/**', 'node:sqlite'],

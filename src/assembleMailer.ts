@@ -6,13 +6,13 @@ import { ProviderIndex } from './feedback/providerIndex.js'
 import type { Inbox } from './inbox/inbox.js'
 import { type Condition, ConditionLog } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
-import { type Redaction, redactionOf } from './logging/redaction.js'
+import { redactionOf } from './logging/redaction.js'
 import { Mailer } from './mailer.js'
 import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
-import type { Admit, QueuedMessage, QueueDriver } from './queue/driver.js'
+import type { Admit, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
 import type { ResolvedOptions } from './resolvedOptions.js'
 import { settleAll } from './settleAll.js'
@@ -24,9 +24,11 @@ import { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Alert, AlertPlan, ClearedAlert } from './telemetry/alerts.js'
 import { Events } from './telemetry/events.js'
 import { FigureCollector } from './telemetry/figures.js'
+import { Instruments } from './telemetry/instruments.js'
 import { LoopDelay } from './telemetry/loopDelay.js'
 import { MessageObserver } from './telemetry/messageObserver.js'
 import { Metrics } from './telemetry/metrics.js'
+import { OpenTelemetry } from './telemetry/openTelemetry.js'
 import { Tracing } from './telemetry/tracing.js'
 import { Waiters } from './telemetry/waiters.js'
 import { TemplateCatalog, TemplateManager, warnOfTemplates } from './templates/templateCatalog.js'
@@ -37,7 +39,6 @@ import { TransportManager } from './transports/transportManager.js'
 import { TransportResolver } from './transports/transportResolver.js'
 import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
-import type { WebhookEndpoint } from './webhooks/webhookOptions.js'
 import type { Webhooks } from './webhooks/webhooks.js'
 
 /**
@@ -55,10 +56,13 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
   const inbox = await inboxFor(options)
   const token = newToken()
   const clock = new Clock()
-  const tracing = await Tracing.load(redaction)
+  const telemetry = await OpenTelemetry.load()
+  const tracing = new Tracing(telemetry, redaction)
+  const instruments = new Instruments(telemetry)
   const observer = new MessageObserver({
     logger: options.logger,
     tracing,
+    instruments,
     redaction,
     metrics,
     figures,
@@ -78,13 +82,13 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     const admit: Admit = (submission) =>
       assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
     const common = { limit: limits.queue, maxAge, retain, logger, clock, token, admit }
-    const webhooks = options.webhooks && (await webhooksFor(options, options.webhooks, redaction, token))
-    const onChange = (message: QueuedMessage): void => {
-      observer.changed(message)
-      webhooks?.changed()
-    }
+    const hookParts = { limit: limits.webhooks, redaction, logger, token }
+    const webhooks =
+      options.webhooks && new (await import('./webhooks/webhooks.js')).Webhooks(options.webhooks, hookParts)
+    const onChange = webhooks?.after(observer.changed) ?? observer.changed
     queue = await openQueue(options.queue, { ...common, recordsOf: webhooks?.recordsOf, onChange })
     webhooks?.connect(queue, events)
+    instruments.observe(queue)
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
     const feedback = feedbackOf({ queue, suppressions, metrics, logger, bounces: options.bounces })
@@ -107,6 +111,8 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),
       wakeHeld: queue.wakeHeld.bind(queue),
+      records: queue.records,
+      perGroup: limits.perGroup,
     })
     const manager = new TransportManager(
       transports,
@@ -158,6 +164,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       templates: new TemplateManager(options.templates, runner, templates),
       events,
       metrics,
+      instruments,
       activity,
       loopDelay,
       redaction,
@@ -267,16 +274,6 @@ function alertMonitorFor(
     cleared: (alert: ClearedAlert) => events.emit('alert-cleared', () => alert),
   }
   return new AlertMonitor(plan, sources, listener, logger)
-}
-
-async function webhooksFor(
-  { limits, logger }: ResolvedOptions,
-  endpoints: readonly WebhookEndpoint[],
-  redaction: Redaction,
-  token: string,
-): Promise<Webhooks> {
-  const { Webhooks: Loaded } = await import('./webhooks/webhooks.js')
-  return new Loaded({ endpoints, limit: limits.webhooks, redaction, logger, token })
 }
 
 function feedbackOf(parts: FeedbackDependencies): () => Promise<Feedback> {

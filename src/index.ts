@@ -6,7 +6,9 @@
 export interface Templates {}
 
 export type { Alert, AlertOptions, AlertRule, ClearedAlert, ReportLimits } from './telemetry/alerts.js'
+export type { GroupLimitOptions } from './delivery/groupLimits.js'
 export type { BudgetOptions } from './transports/budgets.js'
+export type { QuotaOptions, QuotaStatus, QuotaUse, WarmUpOptions } from './transports/transportQuota.js'
 export type { BreakerOptions, TransportStatus, TransportError } from './transports/breaker.js'
 export { currentContext, isTraceparent, type MailContext, runWithContext } from './context.js'
 export { createMailer } from './createMailer.js'

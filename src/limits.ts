@@ -1,3 +1,5 @@
+import type { GroupLimitOptions } from './delivery/groupLimits.js'
+import { resolveRate } from './transports/budgets.js'
 import { type Validator, MAX_TIMER } from './validation.js'
 
 /** Limits on size, number and time. */
@@ -23,6 +25,12 @@ export interface LimitOptions {
   load?: number
   /** Maximum duration of one delivery attempt in milliseconds. @default 120_000 */
   attempt?: number
+  /**
+   * Limits for the messages of each `group`. Those beyond them are held with the reason `budget` until their time. Messages without a group
+   * are not limited.
+   * @default none
+   */
+  perGroup?: GroupLimitOptions
   /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
   transports?: number
   /** Maximum number of events that wait for one webhook. When it is reached, new events for it are dropped and counted, and an alert is raised. @default 100_000 */
@@ -31,9 +39,11 @@ export interface LimitOptions {
   threadMemory?: number
 }
 
-export type Limits = Required<LimitOptions>
+type NumericLimits = Required<Omit<LimitOptions, 'perGroup'>>
 
-const DEFAULTS: Limits = {
+export type Limits = NumericLimits & Pick<LimitOptions, 'perGroup'>
+
+const DEFAULTS: NumericLimits = {
   queue: 100_000,
   recipients: 50,
   message: 25 * 1024 * 1024,
@@ -49,7 +59,7 @@ const DEFAULTS: Limits = {
 }
 
 /** With lower values, nothing could be sent, or no thread could start. */
-const LOWEST: Limits = {
+const LOWEST: NumericLimits = {
   queue: 1,
   recipients: 1,
   message: 1,
@@ -65,7 +75,7 @@ const LOWEST: Limits = {
 }
 
 /** With higher values, a timer, an array or the heap would fail in its own way. */
-const HIGHEST: Limits = {
+const HIGHEST: NumericLimits = {
   queue: 2 ** 31,
   recipients: 10_000,
   message: 2 ** 29,
@@ -81,12 +91,21 @@ const HIGHEST: Limits = {
 }
 
 export function resolveLimits(check: Validator, value: unknown): Limits {
-  const keys = Object.keys(DEFAULTS) as (keyof Limits)[]
-  const input = check.object(value, 'limits', keys)
-  const limits = { ...DEFAULTS }
+  const keys = Object.keys(DEFAULTS) as (keyof NumericLimits)[]
+  const input = check.object(value, 'limits', [...keys, 'perGroup'])
+  const limits: Limits = { ...DEFAULTS }
   for (const key of keys) {
     if (input[key] === undefined) continue
     limits[key] = check.integer(input[key], `limits.${key}`, LOWEST[key], HIGHEST[key])
   }
+  if (input['perGroup'] !== undefined) limits.perGroup = resolveGroupLimits(check, input['perGroup'])
+  return limits
+}
+
+function resolveGroupLimits(check: Validator, value: unknown): GroupLimitOptions {
+  const { underWay, rate } = check.object(value, 'limits.perGroup', ['underWay', 'rate'])
+  const limits: GroupLimitOptions = {}
+  if (underWay !== undefined) limits.underWay = check.integer(underWay, 'limits.perGroup.underWay', 1, 10_000)
+  if (rate !== undefined) limits.rate = resolveRate(check, rate, 'limits.perGroup.rate')
   return limits
 }

@@ -15,6 +15,7 @@ import type { ProcessStatus, SetupStatus } from './telemetry/activity.js'
 import type { ActivityReporter } from './telemetry/activityReporter.js'
 import type { AlertMonitor } from './telemetry/alertMonitor.js'
 import type { Events } from './telemetry/events.js'
+import type { Instruments } from './telemetry/instruments.js'
 import type { EventLoopDelay, LoopDelay } from './telemetry/loopDelay.js'
 import type { MessageMeasures, Metrics } from './telemetry/metrics.js'
 import type { Waiters } from './telemetry/waiters.js'
@@ -55,6 +56,7 @@ export interface MailerParts {
   templates: TemplateManager
   events: Events
   metrics: Metrics
+  instruments: Instruments
   activity: ActivityReporter
   loopDelay: LoopDelay
   redaction: Redaction
@@ -207,6 +209,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
   settings.close()
   parts.suppressionLookup.close()
   loopDelay.close()
+  parts.instruments.close()
   return settleAll([
     () => alertMonitor?.close(),
     () => parts.scheduler.close(),

@@ -10,6 +10,7 @@ import { doctorCommand } from './doctorCommand.js'
 import { inboxCommand } from './inboxCommand.js'
 import { initCommand } from './initCommand.js'
 import { migrateCommand } from './migrateCommand.js'
+import { moveCommand } from './moveCommand.js'
 import { renderCommand } from './renderCommand.js'
 import { sendCommand } from './sendCommand.js'
 import { sendmailCommand } from './sendmailCommand.js'
@@ -26,7 +27,7 @@ const GROUPS: Record<string, Command[]> = {
   'Start:': [initCommand(), typesCommand()],
   'Templates:': [renderCommand(), checkCommand(), buildCommand()],
   'Mail:': [sendCommand(), sendmailCommand(), doctorCommand(), inboxCommand()],
-  'Run:': [serveCommand(), workerCommand(), migrateCommand()],
+  'Run:': [serveCommand(), workerCommand(), migrateCommand(), moveCommand()],
   'Measure:': [benchCommand()],
 }
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { ThreadpostError } from '../errors.js'
-import { migrateQueue } from '../queue/migrateQueue.js'
+import { migrateQueue } from '../queue/openQueue.js'
 import { queueOption, type QueueSettings, withQueueFlags } from './settings.js'
 import { toned, withExamples } from './terminal.js'
 

@@ -1,4 +1,5 @@
 import type { Logger } from '../logging/logger.js'
+import type { SafeMode } from '../message/safeMode.js'
 import type { Evidence } from '../protocol/evidence.js'
 import { INTERNAL_ERROR_LOGGED, INTERNAL_ERROR_MESSAGE } from '../protocol/internalError.js'
 import { type Outcome, type RecipientOutcome, type SmtpReply } from '../protocol/outcome.js'
@@ -94,8 +95,22 @@ export function outcomeAfterProcessDeath(
   return poison(`The process died ${MAX_CRASHES} times while it worked on this message alone.`, 'waiting')
 }
 
+/** As {@link outcomeAfterProcessDeath}, for the recipients that the message has in safe mode. @param evidence `'restored'`: the queue is an older copy */
+export function outcomeAfterLoss(
+  open: string[],
+  evidence: Evidence | 'restored' | undefined,
+  crashes: number,
+  safe: SafeMode | undefined,
+): Outcome | undefined {
+  const outcome =
+    evidence === 'restored'
+      ? outcomeAfterRestore()
+      : outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, crashes)
+  return outcome && (safe?.translate(outcome, open) ?? outcome)
+}
+
 /** The outcome of a message that waits in a restored copy of the queue: the queue itself may have sent it since. */
-export function outcomeAfterRestore(): Outcome {
+function outcomeAfterRestore(): Outcome {
   return {
     result: 'uncertain',
     code: 'QUEUE_RESTORED',

@@ -3,16 +3,18 @@ import type { Logger } from '../logging/logger.js'
 import type { LoadRules } from '../message/loaded.js'
 import { openRecipients, type Settlement } from '../message/messageState.js'
 import type { SafeMode } from '../message/safeMode.js'
-import { domainKey } from '../protocol/addressForms.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
+import type { SharedRecords } from '../queue/records.js'
 import { IndexedBag } from '../structures/indexedBag.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
 import { AdmissionQueue } from '../transports/admissionQueue.js'
 import type { BreakerOptions } from '../transports/breaker.js'
-import { type Allowances, RateAllowance } from '../transports/budgets.js'
+import { type Allowances, inThisProcess } from '../transports/budgets.js'
+import { domainsOf } from '../transports/domainRates.js'
+import { quotasIn } from '../transports/transportQuota.js'
 import { TransportRegistry } from '../transports/transportRegistry.js'
 import { type TransportResolver, UNKNOWN_TRANSPORT } from '../transports/transportResolver.js'
 import { TransportRouter } from '../transports/transportRouter.js'
@@ -22,9 +24,10 @@ import type {
   TransportState,
   TransportStateOptions,
 } from '../transports/transportState.js'
-import { deliverUntilSettled, outcomeAfterProcessDeath, outcomeAfterRestore } from './crashRecovery.js'
+import { deliverUntilSettled, outcomeAfterLoss } from './crashRecovery.js'
+import { type GroupLimitOptions, GroupLimits } from './groupLimits.js'
 import { LoadStep } from './loadStep.js'
-import { holdUntil, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
+import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
 import { RecipientFilter, suppressedOutcome } from './recipientFilter.js'
 
 /** Milliseconds after which a message of a paused transport is looked at again; resuming the transport makes it due at once. */
@@ -40,6 +43,10 @@ export interface DispatcherOptions extends Omit<OutcomeHandlerOptions, 'router' 
   suppressions: SuppressionLookup
   /** Creates the rate limiters. @default one for each transport, in this process */
   allowances?: Allowances | undefined
+  /** The limits of each group. @default none */
+  perGroup?: GroupLimitOptions | undefined
+  /** The queue's records, which count the messages of transports with a quota. @default quotas are not kept */
+  records?: SharedRecords
   /** Makes messages due that the queue holds for a budget; the queue driver implements it. */
   wakeHeld: QueueDriver['wakeHeld']
 }
@@ -61,6 +68,7 @@ export class Dispatcher implements Consumer {
   /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
+  readonly #groups: GroupLimits | undefined
   #resolver: TransportResolver | undefined
   readonly #filter: RecipientFilter
 
@@ -74,6 +82,8 @@ export class Dispatcher implements Consumer {
       loadRules,
       allowances = inThisProcess,
       wakeHeld,
+      records,
+      perGroup,
       suppressions,
       ...handling
     }: DispatcherOptions,
@@ -84,14 +94,16 @@ export class Dispatcher implements Consumer {
     this.#safeMode = safeMode
     this.#loadRules = loadRules
     this.#filter = new RecipientFilter(suppressions, handling.observer)
-    this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock)
+    const quotas = records && quotasIn(records, this.#clock)
+    this.#router = new TransportRouter(transports, breaker, listener, allowances, this.#clock, quotas)
     this.#outcomes = new OutcomeHandler({
       ...handling,
       router: this.#router,
       setupDelay: () => this.#setupDelay(),
     })
-    this.#admission = new AdmissionQueue(runner.slots, (transport, most) =>
-      wakeHeld(this.#router.namesFor(transport), most),
+    this.#groups = perGroup && new GroupLimits(perGroup, allowances, this.#clock)
+    this.#admission = new AdmissionQueue(runner.slots, async (transport, most) =>
+      this.#groups?.active === true ? 0 : wakeHeld(this.#router.namesFor(transport), most),
     )
     this.transports = new TransportRegistry(this.#router, this.#admission)
   }
@@ -119,8 +131,7 @@ export class Dispatcher implements Consumer {
   async #deliverFiltered(message: QueuedMessage): Promise<Settlement> {
     const filtered = await this.#filter.filter(message)
     const now = this.#clock.now()
-    if (filtered === undefined)
-      return { decision: holdUntil('budget', now), recipients: message.state.recipients }
+    if (filtered === undefined) return held(message, 'budget', now)
     if (openRecipients(filtered.state).length > 0) return this.#dispatch(filtered)
     return this.#outcomes.settle(filtered, suppressedOutcome(filtered), now)
   }
@@ -141,11 +152,8 @@ export class Dispatcher implements Consumer {
     const own = this.#router.own(transport)
     if (own !== undefined) return this.#deliverOver(own, message)
     const { reason, delay } = unavailable ?? UNKNOWN_TRANSPORT
-    return this.#outcomes.holdWithoutTransport(
-      message,
-      `No transport "${transport}" is available: ${reason}`,
-      delay,
-    )
+    const why = `No transport "${transport}" is available: ${reason}`
+    return this.#outcomes.holdWithoutTransport(message, why, delay)
   }
 
   /** @param own the message's transport; another may send it, but this one stays until it is settled */
@@ -162,6 +170,20 @@ export class Dispatcher implements Consumer {
   #deliverOverAny(message: QueuedMessage): Promise<Settlement> {
     const transport = this.#router.for(message.job.transport)
     if (transport?.paused === true) return Promise.resolve(this.#heldForPause(message))
+    const restricted = transport?.restricted === true || this.#groups !== undefined
+    return restricted ? this.#deliverWithin(transport, message) : this.#deliverInTurn(transport, message)
+  }
+
+  async #deliverWithin(transport: TransportState | undefined, message: QueuedMessage): Promise<Settlement> {
+    const domains = domainsOf(openRecipients(message.state))
+    const deliver = (): Promise<Settlement> => this.#deliverInTurn(transport, message)
+    const within = (): Promise<Settlement | number> =>
+      transport?.within(message.job, domains, deliver) ?? deliver()
+    const result = await (this.#groups?.within(message.job.group, within) ?? within())
+    return typeof result === 'number' ? held(message, 'budget', result) : result
+  }
+
+  #deliverInTurn(transport: TransportState | undefined, message: QueuedMessage): Promise<Settlement> {
     const forBudget = transport?.limited === true
     const slot = forBudget ? undefined : this.#runner.slots.reserve()
     return slot === undefined
@@ -179,13 +201,10 @@ export class Dispatcher implements Consumer {
       this.#admission.add(transport, {
         id: job.id,
         priority: job.priority,
-        domains: domainsOf(state),
+        domains: domainsOf(openRecipients(state)),
         forBudget,
         start: (slot, lease) => resolve(this.#deliverNow(transport, message, slot, lease)),
-        postpone: (delay) => {
-          const decision = holdUntil('budget', this.#clock.now() + delay)
-          resolve({ decision, recipients: state.recipients })
-        },
+        postpone: (delay) => resolve(held(message, 'budget', this.#clock.now() + delay)),
       })
     })
   }
@@ -199,21 +218,14 @@ export class Dispatcher implements Consumer {
   ): Promise<Settlement> {
     const { job, state, journalSlot } = message
     const start = this.#clock.now()
-    if (transport?.paused === true) {
+    const paused = transport?.paused === true
+    const admission = paused ? undefined : (transport?.begin(start) ?? { result: 'pass', probe: false })
+    if (admission?.result !== 'pass') {
       // The release admits other messages: not in the middle of the round that admitted this one.
       await Promise.resolve()
       this.#release(slot, lease, undefined)
-      return this.#heldForPause(message)
-    }
-    const admission = transport?.begin(start) ?? { result: 'pass', probe: false }
-    if (admission.result === 'hold') {
-      // The release admits other messages: not in the middle of the round that admitted this one.
-      await Promise.resolve()
-      this.#release(slot, lease, undefined)
-      return {
-        decision: holdUntil('breaker', start + this.#router.delay(job.transport)),
-        recipients: state.recipients,
-      }
+      if (paused) return this.#heldForPause(message)
+      return held(message, 'breaker', start + this.#router.delay(job.transport))
     }
     const load = new LoadStep(message, this.#loadRules, this.#filter)
     const order: DeliveryOrder = {
@@ -237,8 +249,8 @@ export class Dispatcher implements Consumer {
     return load.complete(outcome, (loaded) => this.#outcomes.settle(loaded, outcome, start, order.transport))
   }
 
-  #heldForPause({ state: { recipients } }: QueuedMessage): Settlement {
-    return { decision: holdUntil('paused', this.#clock.now() + PAUSE_RECHECK), recipients }
+  #heldForPause(message: QueuedMessage): Settlement {
+    return held(message, 'paused', this.#clock.now() + PAUSE_RECHECK)
   }
 
   /** @param outcome undefined if nothing was tried */
@@ -258,14 +270,8 @@ export class Dispatcher implements Consumer {
     evidence: Evidence | 'restored' | undefined,
     crashes: number,
   ): Settlement | undefined {
-    const open = openRecipients(message.state)
-    const safe = this.#safeMode
-    const outcome =
-      evidence === 'restored'
-        ? outcomeAfterRestore()
-        : outcomeAfterProcessDeath(evidence, safe?.envelope(open) ?? open, crashes)
-    if (outcome === undefined) return undefined
-    return this.#outcomes.settle(message, safe?.translate(outcome, open) ?? outcome, this.#clock.now())
+    const outcome = outcomeAfterLoss(openRecipients(message.state), evidence, crashes, this.#safeMode)
+    return outcome && this.#outcomes.settle(message, outcome, this.#clock.now())
   }
 
   cancel(id: string): boolean {
@@ -291,10 +297,4 @@ export class Dispatcher implements Consumer {
     this.#inFlight.remove(order)
     return safe?.translate(outcome, openRecipients(load.message.state)) ?? outcome
   }
-}
-
-const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
-
-function domainsOf(state: QueuedMessage['state']): string[] {
-  return [...new Set(openRecipients(state).map(domainKey))]
 }

@@ -144,7 +144,16 @@ export class OutcomeHandler {
   }
 }
 
+/** The settlement of a message that was not tried. @param until when it is due again, in ms since the epoch */
+export function held(
+  { state: { recipients } }: QueuedMessage,
+  reason: 'breaker' | 'budget' | 'paused',
+  until: number,
+): Settlement {
+  return { decision: holdUntil(reason, until), recipients }
+}
+
 /** Nothing was tried, or no server was reached: the message is due again by itself at `until`, in ms since the epoch. */
-export function holdUntil(reason: 'breaker' | 'setup' | 'budget' | 'paused', until: number): RetryDecision {
+function holdUntil(reason: 'breaker' | 'setup' | 'budget' | 'paused', until: number): RetryDecision {
   return { status: 'held', reason, nextAttemptAt: Math.ceil(until) }
 }

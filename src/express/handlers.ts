@@ -1,11 +1,18 @@
 import type { Request, RequestHandler } from 'express'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
-import { type Mail, type Mailer, type MjmlMail, type Receipt, ThreadpostError } from '../index.js'
+import {
+  type Mail,
+  type Mailer,
+  type MjmlMail,
+  type Receipt,
+  type Schedule,
+  ThreadpostError,
+} from '../index.js'
 import { invalid, type Problem, problemOf } from '../web/problem.js'
 import { checked, listQueryOf } from '../web/requestSchema.js'
 import { metricsRegistry } from './prometheus.js'
-import { RenderRequest } from './schemas/serviceSchema.js'
+import { RenderRequest, type ScheduleSummary } from './schemas/serviceSchema.js'
 
 /** The result for each mail of a batch, in order. */
 type BatchResult = Receipt | Problem
@@ -109,7 +116,17 @@ function isQueueProblem(result: unknown): boolean {
   )
 }
 
-/** Handlers for templates, statistics, health checks and the OpenAPI document. */
+/** Recipients and data of a schedule's mail are not shown, as in lists of messages. */
+function toSummary({ mail, ...schedule }: Schedule): ScheduleSummary {
+  const { template, subject } = mail
+  return {
+    ...schedule,
+    ...(typeof template === 'string' ? { template } : {}),
+    ...(typeof subject === 'string' ? { subject } : {}),
+  }
+}
+
+/** Handlers for templates, schedules, statistics, health checks and the OpenAPI document. */
 export function serviceHandlers(mailer: Mailer) {
   let metrics: Promise<Registry> | undefined
 
@@ -122,6 +139,18 @@ export function serviceHandlers(mailer: Mailer) {
       const { data = {}, locale } = checked(RenderRequest, request.body)
       const name = String(request.params['name'])
       response.json(await mailer.render(name, data, locale === undefined ? {} : { locale }))
+    },
+
+    listSchedules: async (_request, response) => {
+      response.json({ schedules: (await mailer.schedules()).map(toSummary) })
+    },
+
+    removeSchedule: async (request, response) => {
+      const { name } = request.params
+      const known = (await mailer.schedules()).some((schedule) => schedule.name === name)
+      if (!known || !(await mailer.unschedule(String(name))))
+        throw new ThreadpostError('NOT_FOUND', 'No schedule has this name.')
+      response.status(204).end()
     },
 
     readStats: async (_request, response) => {

@@ -112,9 +112,9 @@ const Options = z.strictObject({
  * Creates an Express router with the HTTP API of a mailer and its dashboard. It can be mounted under any path.
  *
  * Scope `send`: `POST /messages` and `/messages/batch`, which respond with 202. Scope `read`: `GET /messages`, `/messages/:id`,
- * `/suppressions`, `/webhooks`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
- * `POST /messages/:id/{retry,cancel,mark-sent}`, `POST` and `DELETE /suppressions`, and
- * `POST /webhooks/:id/redeliver`. Scope `templates`: the `mjml` of a mail may
+ * `/suppressions`, `/webhooks`, `/schedules`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
+ * `POST /messages/:id/{retry,cancel,mark-sent}`, `POST` and `DELETE /suppressions`, `DELETE /schedules/:name`,
+ * and `POST /webhooks/:id/redeliver`. Scope `templates`: the `mjml` of a mail may
  * use `@app`, the application's helpers, and files of the template folder. `GET /healthz` and `/readyz` need no token. Errors are
  * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid

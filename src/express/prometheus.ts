@@ -1,14 +1,15 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { type HistogramSnapshot, isSettled, type MailerStats, STATUSES } from '../index.js'
+import { type HistogramSnapshot, isSettled, type MailerStats, type QuotaUse, STATUSES } from '../index.js'
 import type { Mailer } from '../mailer.js'
+import { WEBHOOK_COUNTERS, WEBHOOK_GAUGES } from './webhookMetrics.js'
 
 type Labels = Record<string, string>
 /** A value for each set of labels. The set is empty for a metric without labels. */
-type Values = readonly (readonly [Labels, number])[]
+export type Values = readonly (readonly [Labels, number])[]
 type Snapshots = readonly (readonly [Labels, HistogramSnapshot])[]
 type Read = () => Promise<MailerStats | undefined>
 
-interface MetricSpec<T> {
+export interface MetricSpec<T> {
   name: string
   help: string
   /** Label names. Label values come from fixed sets, or number the threads and transports. */
@@ -17,6 +18,15 @@ interface MetricSpec<T> {
 }
 
 const UNSETTLED = STATUSES.filter((status) => !isSettled(status))
+
+function quotaValues(transports: MailerStats['transports'], value: keyof QuotaUse): Values {
+  return transports.flatMap(({ transport, quota }) =>
+    (['hour', 'day'] as const).flatMap((window) => {
+      const use = quota?.[window]
+      return use === undefined ? [] : [[{ transport, window }, use[value]] as const]
+    }),
+  )
+}
 
 const GAUGES: MetricSpec<Values>[] = [
   {
@@ -71,17 +81,18 @@ const GAUGES: MetricSpec<Values>[] = [
       transports.map(({ transport, breaker }) => [{ transport }, Number(breaker === 'open')]),
   },
   {
-    name: 'webhook_events_waiting',
-    help: 'Events of all processes that wait for a webhook.',
-    labels: ['webhook'],
-    values: ({ webhooks }) => webhooks.map(({ webhook, waiting }) => [{ webhook }, waiting]),
+    name: 'quota_used',
+    help: "Messages that count against a transport's quota or warm-up in this hour or day.",
+    labels: ['transport', 'window'],
+    values: ({ transports }) => quotaValues(transports, 'used'),
   },
   {
-    name: 'webhook_disabled',
-    help: '1 while a webhook gets no events because its receiver answered 410.',
-    labels: ['webhook'],
-    values: ({ webhooks }) => webhooks.map(({ webhook, disabled }) => [{ webhook }, Number(disabled)]),
+    name: 'quota_limit',
+    help: 'Messages that a transport may send in this hour or day.',
+    labels: ['transport', 'window'],
+    values: ({ transports }) => quotaValues(transports, 'limit'),
   },
+  ...WEBHOOK_GAUGES,
 ]
 
 const COUNTERS: MetricSpec<Values>[] = [
@@ -109,32 +120,11 @@ const COUNTERS: MetricSpec<Values>[] = [
     values: ({ unmatchedReports }) => [[{}, unmatchedReports]],
   },
   {
-    name: 'webhook_attempts_total',
-    help: 'Requests of this process to a webhook by result.',
-    labels: ['webhook', 'result'],
-    values: ({ webhooks }) =>
-      webhooks.flatMap(({ webhook, delivered, failures }) => [
-        [{ webhook, result: 'delivered' }, delivered],
-        [{ webhook, result: 'failed' }, failures],
-      ]),
-  },
-  {
-    name: 'webhook_events_given_up_total',
-    help: 'Events that this process gave up sending to a webhook.',
-    labels: ['webhook'],
-    values: ({ webhooks }) => webhooks.map(({ webhook, givenUp }) => [{ webhook }, givenUp]),
-  },
-  {
-    name: 'webhook_events_dropped_total',
-    help: 'Events for a webhook that this process did not store.',
-    labels: ['webhook'],
-    values: ({ webhooks }) => webhooks.map(({ webhook, dropped }) => [{ webhook }, dropped]),
-  },
-  {
     name: 'thread_restarts_total',
     help: 'Worker threads that crashed and were replaced.',
     values: ({ threadRestarts }) => [[{}, threadRestarts]],
   },
+  ...WEBHOOK_COUNTERS,
 ]
 
 const HISTOGRAMS: MetricSpec<Snapshots>[] = [

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { RecordChange, RecordRange } from '../queue/records.js'
 
 /** Prefix of the keys by which messages are found under the ids that others gave them. */
-const PREFIX = 'i:'
+export const PREFIX = 'i:'
 const MAX_KEY = 150
 
 /** A key for an id of a provider, or for a Message-ID; brackets make no difference. */

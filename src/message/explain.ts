@@ -53,7 +53,7 @@ function held(message: Message, last: MessageAttempt | undefined): string {
       return `Held because the worker threads keep crashing, which is not caused by a message${why}; it is sent automatically once a thread stays up.`
     }
     case 'budget':
-      return `Waiting for the transport's rate limit${at(', until about', message.nextAttemptAt)}.`
+      return `Waiting for a limit, such as the rate or quota of the transport "${message.transport}"${at(', until about', message.nextAttemptAt)}.`
     case 'uncertain':
       return `Held${at(' since', last?.end)} because it may already have been sent: ${reason(last)}; choose retry, cancel or markSent.`
   }

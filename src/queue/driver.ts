@@ -12,6 +12,7 @@ import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
 import type { ManualAction } from './actions.js'
 import type { RecordChange, SharedRecords } from './records.js'
+import type { StoredRow, WholeRow } from './storedRow.js'
 
 /** A message as the queue holds it. The driver owns the state; everything else only reads it. */
 export interface QueuedMessage {
@@ -192,6 +193,21 @@ export interface CommitStats {
   size: HistogramSnapshot
 }
 
+/** `known`: its id exists; `conflict`: it is open, and another message has its idempotency key; `full`: there is no room for it. */
+export type TransferResult = 'stored' | 'known' | 'conflict' | 'full'
+
+/** The way of messages to another queue, with their state: see `moveQueue.ts`. Each method throws `QUEUE_UNAVAILABLE`. */
+export interface QueueTransfer {
+  /** Reads messages newest first, below a position. */
+  list(before: number, limit: number): Promise<StoredRow[]>
+  /** Reads messages with the content that they still have; undefined where there is none. */
+  read(ids: readonly string[]): Promise<(WholeRow | undefined)[]>
+  /** Stores messages of another queue, each id once. Neither applies the limit of messages nor calls the change listener. */
+  insert(rows: readonly WholeRow[]): Promise<TransferResult[]>
+  /** Removes messages unless they are being sent or have changed since they were read. @returns for each whether it was removed */
+  remove(rows: readonly StoredRow[]): Promise<boolean[]>
+}
+
 export interface QueueDriver {
   /** The rate limits of transports, if several processes share them through the queue. @default each process keeps its own */
   readonly allowances?: Allowances
@@ -201,6 +217,8 @@ export interface QueueDriver {
   readonly search: 'index' | 'scan'
   /** The entries that the processes on this queue share besides messages. */
   readonly records: SharedRecords
+  /** The way of messages from and to other queues. @default the queue has none, since its messages end with the process */
+  readonly transfer?: QueueTransfer
   /**
    * Stores jobs. Resolves once they are as safe as this queue promises, with one result for each job, in order. Never
    * rejects. Calls the change listener for each job that was queued, but not for duplicates.

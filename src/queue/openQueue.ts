@@ -1,8 +1,9 @@
 import { existsSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import type { Clock } from '../clock.js'
+import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
-import { type Validator, isPlainObject } from '../validation.js'
+import { Validator, isPlainObject } from '../validation.js'
 import type { DriverOptions, QueueDriver } from './driver.js'
 import { MemoryQueue } from './memory/driver.js'
 import { journalFile } from './sqlite/outboxProtocol.js'
@@ -197,4 +198,24 @@ export async function openQueue(
       return (await import('./postgres/driver.js')).PostgresQueue.open({ ...rest, ...location })
     }
   }
+}
+
+/**
+ * Brings the tables of a queue on Postgres to the version of this package.
+ * @param print whether to return the script instead of running it
+ * @returns the titles of the migrations that were applied, or the script
+ * @throws ThreadpostError `INVALID_OPTIONS` for another queue; `START_FAILED`
+ */
+export async function migrateQueue(queue: unknown, print: boolean): Promise<string[]> {
+  const spec = resolveQueue(new Validator('INVALID_OPTIONS'), queue)
+  if (spec.kind !== 'postgres')
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      'queue: only a queue on Postgres has tables to migrate: postgres://HOST:PORT/DATABASE',
+      {
+        path: 'queue',
+      },
+    )
+  const { migratePostgres, migrationScript } = await import('./postgres/migrate.js')
+  return print ? [migrationScript(spec.schema)] : migratePostgres(spec)
 }

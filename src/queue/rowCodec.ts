@@ -19,6 +19,7 @@ import {
   type StateRow,
   type StoredRow,
   type ClaimedRow,
+  type WholeRow,
 } from './storedRow.js'
 
 /** The part of a job's content that remains when data and bodies are dropped. */
@@ -34,6 +35,17 @@ type StateRest = Pick<
   MessageState,
   'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients' | 'subject' | 'loaded'
 >
+
+/** The unchanging part of another queue's message. @param keepKey as for {@link packJob} */
+export function packWhole(row: WholeRow, keepKey: number): NewRow {
+  const { head, content, attachments } = row
+  return {
+    ...packJob(unpackHead(row), keepKey),
+    head,
+    content: content ?? '',
+    attachments: attachments.length === 0 ? null : attachments,
+  }
+}
 
 /** @param keepKey minimum time in ms for which an idempotency key is remembered */
 export function packJob(job: MailJob, keepKey: number): NewRow {

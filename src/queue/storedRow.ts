@@ -140,3 +140,10 @@ export interface LoadedRow {
   content: string | null
   attachments: AttachmentBytes[]
 }
+
+/** A message with the content that it still has, as one queue passes it to another. */
+export interface WholeRow extends StoredRow {
+  /** Null once the retention has dropped it. */
+  content: string | null
+  attachments: AttachmentBytes[]
+}

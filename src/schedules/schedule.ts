@@ -31,10 +31,14 @@ export interface Schedule {
   nextAt?: string
   /** The last time that has passed since the schedule was made, ISO 8601. Absent if none has. */
   lastAt?: string
+  /** Id of the message of that time. Absent if none was accepted. */
+  lastId?: string
 }
 
 /** Prefix of the keys of all schedules. */
 export const PREFIX = 'cron:'
+/** Prefix of the keys under which the last message of each schedule is noted. */
+export const LAST_PREFIX = 'cronlast:'
 const NAME = /^[A-Za-z0-9][\w.-]{0,63}$/
 const MAX_MAIL = 64 * 1024
 /** Schedules are kept until they are removed. */
@@ -53,6 +57,8 @@ export interface StoredSchedule {
   handled: number
   /** The last time at which it sent. 0: none */
   sent: number
+  /** The message of that time. */
+  lastId?: string
 }
 
 export function nameOf(value: unknown): string {
@@ -107,28 +113,53 @@ export function handledChange(name: string, handled: number, sent?: number): Rec
   return { key: `${PREFIX}${name}`, keepUntil: FOREVER, raise }
 }
 
-export function removalOf(name: string): RecordChange {
-  return { key: `${PREFIX}${name}`, keepUntil: FOREVER, remove: true }
+/** Notes the message of the last time. Every process that sends the mail of this time notes the same one. */
+export function lastChange(name: string, id: string): RecordChange {
+  return { key: `${LAST_PREFIX}${name}`, keepUntil: FOREVER, document: JSON.stringify({ id }) }
+}
+
+export function removalOf(name: string): RecordChange[] {
+  return [PREFIX, LAST_PREFIX].map((prefix) => ({
+    key: `${prefix}${name}`,
+    keepUntil: FOREVER,
+    remove: true,
+  }))
 }
 
 /** Returns undefined if the record has no definition: its schedule was removed while a process handled a time. */
-export function fromRecord({ key, document, numbers }: SharedRecord): StoredSchedule | undefined {
+export function fromRecord(
+  { key, document, numbers }: SharedRecord,
+  last: readonly SharedRecord[] = [],
+): StoredSchedule | undefined {
   if (document === undefined) return undefined
   const definition = JSON.parse(document) as Definition
+  const name = key.slice(PREFIX.length)
+  const noted = last.find((record) => record.key === `${LAST_PREFIX}${name}`)?.document
   return {
-    name: key.slice(PREFIX.length),
+    name,
     definition,
     handled: numbers['handled'] ?? 0,
     sent: numbers['sent'] ?? 0,
+    // A process that was sending while the schedule was removed may have left its note.
+    ...(noted === undefined || !((numbers['sent'] ?? 0) > 0)
+      ? {}
+      : { lastId: (JSON.parse(noted) as { id: string }).id }),
   }
 }
 
-export async function toSchedule({ name, definition, handled, sent }: StoredSchedule): Promise<Schedule> {
+export async function toSchedule({
+  name,
+  definition,
+  handled,
+  sent,
+  lastId,
+}: StoredSchedule): Promise<Schedule> {
   const next = await nextOf(definition, handled)
   return {
     name,
     ...definition,
     ...(next === undefined ? {} : { nextAt: new Date(next).toISOString() }),
     ...(sent === 0 ? {} : { lastAt: new Date(sent).toISOString() }),
+    ...(lastId === undefined ? {} : { lastId }),
   }
 }

@@ -4,13 +4,15 @@ import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
 import { internalKey } from '../message/ids.js'
 import type { Intake } from '../message/intake.js'
-import type { Mail } from '../message/mail.js'
+import type { Mail, Receipt } from '../message/mail.js'
 import type { QueueDriver } from '../queue/driver.js'
 import { rangeOf } from '../queue/records.js'
 import {
   changeOf,
   fromRecord,
   handledChange,
+  LAST_PREFIX,
+  lastChange,
   nameOf,
   nextOf,
   PREFIX,
@@ -73,7 +75,7 @@ export class Scheduler {
       before?.definition.cron === definition.cron && before.definition.timeZone === definition.timeZone
     // A time of the new expression that has passed was never due.
     const handled = same ? before.handled : this.#parts.clock.now()
-    const schedule: StoredSchedule = { name: known, definition, handled, sent: before?.sent ?? 0 }
+    const schedule: StoredSchedule = { ...before, name: known, definition, handled, sent: before?.sent ?? 0 }
     await this.#write([changeOf(schedule)])
     this.#wake(0)
     return toSchedule(schedule)
@@ -83,7 +85,7 @@ export class Scheduler {
   async remove(name: unknown): Promise<boolean> {
     const known = nameOf(name)
     const exists = (await this.#read()).some((schedule) => schedule.name === known)
-    await this.#write([removalOf(known)])
+    await this.#write(removalOf(known))
     return exists
   }
 
@@ -172,8 +174,8 @@ export class Scheduler {
       return 0
     }
     try {
-      await this.#send(name, definition.mail as unknown as Mail, due)
-      await this.#write([handledChange(name, due, due)])
+      const { id } = await this.#send(name, definition.mail as unknown as Mail, due)
+      await this.#write([handledChange(name, due, due), lastChange(name, id)])
     } catch (error) {
       if (isTemporary(error)) return RETRY_AFTER
       const reason = error instanceof Error ? error.message : String(error)
@@ -184,15 +186,16 @@ export class Scheduler {
   }
 
   /** The key makes it one message, however many processes send it, also by an older or newer definition. */
-  async #send(name: string, mail: Mail, due: number): Promise<void> {
+  async #send(name: string, mail: Mail, due: number): Promise<Receipt> {
     const time = new Date(due).toISOString()
     const metadata = { ...mail.metadata, schedule: name, scheduledFor: time }
-    await this.#parts.intake.take({ ...mail, metadata }, {}, internalKey(`schedule:${name}:${time}`))
+    return this.#parts.intake.take({ ...mail, metadata }, {}, internalKey(`schedule:${name}:${time}`))
   }
 
   async #read(): Promise<StoredSchedule[]> {
-    const [found = []] = await this.#parts.queue.records.read([rangeOf(PREFIX)])
-    return found.flatMap((record) => fromRecord(record) ?? [])
+    const ranges = [rangeOf(PREFIX), rangeOf(LAST_PREFIX)]
+    const [found = [], last = []] = await this.#parts.queue.records.read(ranges)
+    return found.flatMap((record) => fromRecord(record, last) ?? [])
   }
 
   async #write(changes: Parameters<QueueDriver['records']['write']>[0]): Promise<void> {

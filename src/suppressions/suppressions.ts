@@ -54,7 +54,7 @@ const MAX_SCAN = 10_000
 /** Entries written together. */
 const BATCH = 500
 /** The number of entries, as the processes count it. */
-const COUNTER = 'suppressions'
+export const COUNTER = 'suppressions'
 /** Milliseconds for which an exact count is trusted when the list seems to be full. */
 const RECOUNT_AFTER = 60_000
 

@@ -18,6 +18,7 @@ import type { ChangeListener, QueuedMessage } from '../queue/driver.js'
 import { attemptLine } from './attemptLine.js'
 import { type Events, type MessageEvent, messageEvent } from './events.js'
 import type { FigureCollector } from './figures.js'
+import type { Instruments } from './instruments.js'
 import type { Metrics, SettledStatus } from './metrics.js'
 import type { Tracing } from './tracing.js'
 import type { Waiters } from './waiters.js'
@@ -51,6 +52,7 @@ const LINES: Readonly<Record<SettledStatus, Line>> & Partial<Record<Status, Line
 interface MessageObserverOptions {
   logger: Logger
   tracing: Tracing
+  instruments: Instruments
   redaction: Redaction
   metrics: Metrics
   figures: FigureCollector
@@ -67,6 +69,7 @@ interface MessageObserverOptions {
  * | figures, which the processes share          | settlements         | yes        |
  * | log (`debug` for routine, `warn` on trouble) | queued, settled     | yes        |
  * | traces                                      |                     | yes        |
+ * | OpenTelemetry metrics                       | accepted, settled   | yes        |
  * | diagnostics channels (`threadpost:…`)       | `message`           | `attempt`  |
  * | the mailer's events                         | yes                 |            |
  * | callers of `wait()`                         | settlements         |            |
@@ -77,15 +80,18 @@ interface MessageObserverOptions {
 export class MessageObserver {
   readonly #logger: Logger
   readonly #tracing: Tracing
+  readonly #instruments: Instruments
   readonly #redaction: Redaction
   readonly #metrics: Metrics
   readonly #figures: FigureCollector
   readonly #events: Events
   readonly #waiters: Waiters
 
-  constructor({ logger, tracing, redaction, metrics, figures, events, waiters }: MessageObserverOptions) {
+  constructor(options: MessageObserverOptions) {
+    const { logger, tracing, instruments, redaction, metrics, figures, events, waiters } = options
     this.#logger = logger
     this.#tracing = tracing
+    this.#instruments = instruments
     this.#redaction = redaction
     this.#metrics = metrics
     this.#figures = figures
@@ -147,6 +153,7 @@ export class MessageObserver {
       return
     }
     this.#metrics.changed(message)
+    this.#instruments.changed(message)
     this.#figures.changed(message)
     this.#logChange(message)
     if (messageChannel.hasSubscribers) messageChannel.publish(this.#redaction.event(messageEvent(message)))
@@ -161,6 +168,7 @@ export class MessageObserver {
     for (const { recipient, delivery } of changes) {
       const { state } = delivery
       this.#metrics.reported(message, state)
+      this.#instruments.reported(message, state)
       this.#figures.reported(message, recipient, state)
       this.#tracing.reported(message, delivery)
       if (this.#logger !== SILENT)
@@ -187,6 +195,7 @@ export class MessageObserver {
     this.#figures.attempted(message, attempt, recipients)
     this.#logAttempt(message, attempt, decision)
     this.#tracing.attempted(message, attempt, decision)
+    this.#instruments.attempted(message, attempt)
     if (!attemptChannel.hasSubscribers) return
     const report: AttemptReport = {
       message: this.#redaction.event(messageEvent(message)),

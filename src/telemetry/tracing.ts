@@ -6,14 +6,13 @@ import type { Redaction } from '../logging/redaction.js'
 import type { Attempt, MailJob } from '../message/messageState.js'
 import type { RetryDecision, Timings } from '../protocol/outcome.js'
 import type { EnqueueResult, QueuedMessage } from '../queue/driver.js'
+import type { OpenTelemetry } from './openTelemetry.js'
 
 /** The API's own tracer provider. It has no delegate until an SDK is registered. */
 interface Delegating {
   getDelegateTracer?(name: string): Tracer | undefined
 }
 
-/** The global under which the API stores a registered SDK. Without it the API need not be loaded. */
-const REGISTRY = Symbol.for('opentelemetry.js.api.1')
 const SYSTEM = { 'messaging.system': 'threadpost' }
 /** Steps of an attempt in order: those before the connection count from the start, the others back from the end. */
 const BEFORE = ['clone', 'load', 'compile', 'render', 'compose'] as const satisfies readonly (keyof Timings)[]
@@ -26,30 +25,12 @@ const AFTER = ['transaction', 'connect'] as const satisfies readonly (keyof Timi
  * The spans of an attempt are created after it, from its timings: worker threads need no SDK.
  */
 export class Tracing {
-  #api: typeof Otel | undefined
-  #loading: Promise<void> | undefined
-
+  readonly #telemetry: OpenTelemetry
   readonly #redaction: Redaction
 
-  private constructor(redaction: Redaction) {
+  constructor(telemetry: OpenTelemetry, redaction: Redaction) {
+    this.#telemetry = telemetry
     this.#redaction = redaction
-  }
-
-  /** Resolves when the API is loaded, if an SDK is registered. An SDK registered later gets the messages after that. */
-  static async load(redaction: Redaction): Promise<Tracing> {
-    const tracing = new Tracing(redaction)
-    if (REGISTRY in globalThis) await tracing.#load()
-    return tracing
-  }
-
-  #load(): Promise<void> {
-    this.#loading ??= import('@opentelemetry/api').then(
-      (api) => {
-        this.#api = api
-      },
-      () => undefined,
-    )
-    return this.#loading
   }
 
   /**
@@ -57,7 +38,7 @@ export class Tracing {
    * @returns a function that ends the spans, to be called with the queue's answers; undefined without a provider
    */
   sending(jobs: readonly MailJob[]): ((answers: readonly EnqueueResult[]) => void) | undefined {
-    const api = this.#api
+    const { api } = this.#telemetry
     const tracer = this.#tracer()
     if (api === undefined || tracer === undefined) return undefined
     const spans = jobs.map((job) => {
@@ -83,7 +64,7 @@ export class Tracing {
   }
 
   attempted({ job, state }: QueuedMessage, attempt: Attempt, decision: RetryDecision): void {
-    const api = this.#api
+    const { api } = this.#telemetry
     const tracer = this.#tracer()
     if (api === undefined || tracer === undefined) return
     const { outcome, start, end } = attempt
@@ -124,7 +105,8 @@ export class Tracing {
   /** Adds what was reported of a recipient to the message's trace, as a short span. */
   reported({ job }: QueuedMessage, { state, at, category, enhanced, source }: Delivery): void {
     const tracer = this.#tracer()
-    if (this.#api === undefined || tracer === undefined) return
+    const { api } = this.#telemetry
+    if (api === undefined || tracer === undefined) return
     const attributes = {
       ...attributesOf(job),
       ...operation('settle'),
@@ -135,8 +117,8 @@ export class Tracing {
     }
     const span = tracer.startSpan(
       `settle ${job.transport}`,
-      { kind: this.#api.SpanKind.CONSUMER, attributes },
-      this.#remote(this.#api, job),
+      { kind: api.SpanKind.CONSUMER, attributes },
+      this.#remote(api, job),
     )
     span.addEvent(state, attributes, new Date(at))
     span.end()
@@ -144,18 +126,15 @@ export class Tracing {
 
   /** Runs a function as part of a message's trace: the message is the parent of spans that it starts. */
   within(job: MailJob, run: () => void): void {
-    const api = this.#api
+    const { api } = this.#telemetry
     if (api === undefined) run()
     else api.context.with(this.#remote(api, job), run)
   }
 
   /** Undefined unless an SDK would record its spans. */
   #tracer(): Tracer | undefined {
-    if (this.#api === undefined) {
-      if (this.#loading === undefined && REGISTRY in globalThis) void this.#load()
-      return undefined
-    }
-    return (this.#api.trace.getTracerProvider() as Delegating).getDelegateTracer?.('threadpost')
+    const provider = this.#telemetry.get()?.trace.getTracerProvider() as Delegating | undefined
+    return provider?.getDelegateTracer?.('threadpost')
   }
 
   /** Returns the trace context that a job carries. */

@@ -1,6 +1,7 @@
 import { Clock } from '../clock.js'
 import { isUnreachable, type Outcome, type SmtpReply, type UnreachableCode } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
+import type { QuotaStatus } from './transportQuota.js'
 
 export interface BreakerOptions {
   /** Milliseconds until an unreachable transport is tried again; doubled each time it fails. @default 1_000, or `maxProbeDelay` if that is less */
@@ -28,6 +29,10 @@ export interface TransportStatus {
   trouble?: TransportError
   /** Messages per second at the moment, if the transport is limited, or slowed by its server's replies. */
   rate?: number
+  /** How much of its quota and warm-up is used, as this process learned when it last sent. */
+  quota?: QuotaStatus
+  /** Messages per second of the recipients' domains that asked for less, at the moment. */
+  slowedDomains?: Record<string, number>
   /** Present while the transport is paused: its messages are held. */
   paused?: true
   /** Maximum number of connections at a time, if it was changed. */

@@ -1,7 +1,8 @@
 import type { Outcome } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
+import { type QuotaOptions, resolveQuota, resolveWarmUp, type WarmUpOptions } from './transportQuota.js'
 
-/** The limits of a transport, for all threads together. */
+/** The limits of a transport: for all threads of a process together, and `rate`, `quota`, and `warmUp` for all processes on a queue on a server. */
 export interface BudgetOptions {
   /**
    * The maximum number of messages within any one second, no matter at which point of the delivery the server counts
@@ -17,25 +18,46 @@ export interface BudgetOptions {
   connections?: number
   /** The maximum number of messages in progress to each recipient domain. @default unlimited */
   domainConcurrency?: number
+  /**
+   * The maximum number of messages in each hour and each day, counted in the queue: for all processes together, and, with a durable
+   * queue, across restarts. Messages beyond it are held with the reason `budget` until the next hour or day.
+   * @default unlimited
+   */
+  quota?: QuotaOptions
+  /**
+   * Daily volumes that rise by the same factor each day, from `from` on the day of the first message to `to`, for an IP address or a
+   * domain that receivers don't know yet. Counted as `quota` is; the lower of both limits applies.
+   * @default none
+   */
+  warmUp?: WarmUpOptions
 }
 
 export const BUDGET_KEYS = [
   'rate',
   'connections',
   'domainConcurrency',
+  'quota',
+  'warmUp',
 ] as const satisfies readonly (keyof BudgetOptions)[]
 
 const SLOWEST = 0.001
 const FASTEST = 1_000_000
 
+/** Checks a number of messages per second. */
+export function resolveRate(check: Validator, value: unknown, path: string): number {
+  return check.number(value, path, SLOWEST, FASTEST)
+}
+
 export function resolveBudget(check: Validator, given: Record<string, unknown>, path: string): BudgetOptions {
   const budget: BudgetOptions = {}
-  const { rate, connections, domainConcurrency } = given
-  if (rate !== undefined) budget.rate = check.number(rate, `${path}.rate`, SLOWEST, FASTEST)
+  const { rate, connections, domainConcurrency, quota, warmUp } = given
+  if (rate !== undefined) budget.rate = resolveRate(check, rate, `${path}.rate`)
   if (connections !== undefined)
     budget.connections = check.integer(connections, `${path}.connections`, 1, 10_000)
   if (domainConcurrency !== undefined)
     budget.domainConcurrency = check.integer(domainConcurrency, `${path}.domainConcurrency`, 1, 10_000)
+  if (quota !== undefined) budget.quota = resolveQuota(check, quota, `${path}.quota`)
+  if (warmUp !== undefined) budget.warmUp = resolveWarmUp(check, warmUp, `${path}.warmUp`)
   return budget
 }
 
@@ -188,6 +210,9 @@ export class RateAllowance implements Allowance {
     this.#recoveredAt += seconds * 1_000
   }
 }
+
+/** Rate limits that hold for this process. */
+export const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
 
 /** Replies of a server that accepts no more mail at the moment, for any reason (RFC 5321 section 4.2.3). */
 const BUSY = new Set([421, 450, 451, 452, 454])

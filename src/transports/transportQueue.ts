@@ -123,11 +123,14 @@ export class TransportQueue {
    * them. Without a limit there is a place for each message.
    */
   vacancies(): number {
-    if (!this.#mayHoldMore) return 0
-    if (!this.limited) return WAKE_BATCH
+    const room = this.transport?.room ?? Infinity
+    if (!this.#mayHoldMore || room <= 0) return 0
+    if (!this.limited) return Math.min(WAKE_BATCH, room)
     const expected = this.#waiting.length + this.#arriving
     const places = this.#places
-    return expected > places / 4 ? 0 : Math.min(WAKE_BATCH, Math.max(1, Math.ceil(places / 2) - expected))
+    return expected > places / 4
+      ? 0
+      : Math.min(WAKE_BATCH, room, Math.max(1, Math.ceil(places / 2) - expected))
   }
 
   /** Records that the queue is about to be asked; `woken()` records its answer. */

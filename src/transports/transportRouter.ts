@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import type { BreakerOptions } from './breaker.js'
 import type { Allowances } from './budgets.js'
+import type { Quotas } from './transportQuota.js'
 import {
   type Spread,
   TransportState,
@@ -25,8 +26,9 @@ export class TransportRouter {
     listener: TransportListener,
     allowances: Allowances,
     clock: Clock,
+    quotas?: Quotas,
   ) {
-    this.#create = (each) => new TransportState(each, breaker, listener, allowances, clock)
+    this.#create = (each) => new TransportState(each, breaker, listener, allowances, clock, quotas)
     this.#transports = new Map(options.map((each) => [each.name, this.#create(each)]))
   }
 
@@ -111,7 +113,7 @@ export class TransportRouter {
       const state = this.#transports.get(name)
       return state === undefined || state.spread !== undefined ? [] : [{ state, weight }]
     })
-    const working = all.filter(({ state }) => !state.breaker.holds && !state.paused)
+    const working = all.filter(({ state }) => !state.breaker.holds && !state.paused && !state.usedUp)
     const from = working.length > 0 ? working : all
     let left = Math.random() * from.reduce((sum, { weight }) => sum + weight, 0)
     return from.find(({ weight }) => (left -= weight) < 0)?.state ?? from.at(-1)?.state

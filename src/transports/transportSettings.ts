@@ -6,7 +6,7 @@ import type { TransportChange, TransportManager } from './transportManager.js'
 import { MAX_NAME } from './transportMap.js'
 
 /** Prefix of the keys of changed transports. */
-const PREFIX = 't:'
+export const PREFIX = 't:'
 /** Milliseconds between two looks for changes that other processes made. */
 const INTERVAL = 2_000
 /** Changes are kept until they are undone. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js'
+import type { Settlement } from '../message/messageState.js'
 import type { Outcome } from '../protocol/outcome.js'
 import { sharedClock } from '../protocol/tasks.js'
 import {
@@ -16,6 +17,9 @@ import {
   isThrottling,
   RateAllowance,
 } from './budgets.js'
+import { DomainRates } from './domainRates.js'
+import { Throughput } from './throughput.js'
+import type { QuotaLine, Quotas, TransportQuota } from './transportQuota.js'
 
 /** The settings of a transport that the dispatcher needs. */
 export interface TransportStateOptions {
@@ -33,6 +37,9 @@ export interface TransportListener extends BreakerListener {
   /** The server asked for fewer messages. @param rate messages per second from now on */
   slowed(transport: string, rate: number): void
 }
+
+/** Messages per second that every transport is assumed to manage. */
+const MIN_THROUGHPUT = 100
 
 /** The permission to send one message. */
 export interface BudgetLease {
@@ -52,6 +59,8 @@ export class TransportState {
   /** Maximum number of connections, if it was changed. */
   concurrency: number | undefined
   readonly breaker: Breaker
+  /** Its quota and warm-up, if it has any. */
+  #quota: TransportQuota | undefined
   /** Whether the settings should be resolved again before the next delivery; undefined for a transport that was not resolved. */
   stale: boolean | undefined
   /** Messages that wait for this transport or are being sent over it. */
@@ -59,11 +68,13 @@ export class TransportState {
   #idle: (() => void)[] = []
   readonly #listener: TransportListener
   readonly #allowances: Allowances
+  readonly #quotas: Quotas | undefined
   #budget: BudgetOptions
   #allowance: Allowance | undefined
   /** Messages in progress to each domain, if that number is limited. */
   readonly #domains = new Map<string, number>()
-  readonly #throughput = new Throughput()
+  readonly #throughput = new Throughput(MIN_THROUGHPUT)
+  readonly #domainRates: DomainRates
   readonly #clock: Clock
 
   constructor(
@@ -72,6 +83,7 @@ export class TransportState {
     listener: TransportListener,
     allowances: Allowances,
     clock: Clock,
+    quotas?: Quotas,
   ) {
     this.name = name
     this.failover = failover
@@ -79,9 +91,12 @@ export class TransportState {
     this.breaker = new Breaker(name, breaker, listener, clock)
     this.#listener = listener
     this.#allowances = allowances
+    this.#quotas = quotas
     this.#clock = clock
+    this.#domainRates = new DomainRates(clock)
     this.#budget = budget
     this.#allowance = this.#newAllowance()
+    this.#quota = this.#newQuota()
   }
 
   /** Counts a message that waits for this transport, or is sent over it. Each call needs a `leave()`. */
@@ -127,6 +142,8 @@ export class TransportState {
     this.#dropRecovered()
     const status = { ...this.breaker.status }
     if (this.#allowance !== undefined) status.rate = this.#allowance.rate
+    if (this.#quota !== undefined) status.quota = this.#quota.status
+    if (this.#domainRates.active) status.slowedDomains = this.#domainRates.status
     if (this.paused) status.paused = true
     if (this.concurrency !== undefined) status.concurrency = this.concurrency
     return status
@@ -136,9 +153,12 @@ export class TransportState {
   reload({ budget, failover, spread }: TransportStateOptions): void {
     this.failover = failover
     this.spread = spread
-    const { rate } = this.#budget
+    const { rate, quota, warmUp } = this.#budget
     this.#budget = budget
     if (budget.rate !== rate) this.#allowance = this.#newAllowance()
+    // What was counted stays counted: it is in the queue.
+    if (JSON.stringify([budget.quota, budget.warmUp]) !== JSON.stringify([quota, warmUp]))
+      this.#quota = this.#newQuota()
   }
 
   /**
@@ -168,6 +188,36 @@ export class TransportState {
     }
   }
 
+  /** Whether messages may be held for its quota, or for the rate of a domain. */
+  get restricted(): boolean {
+    return this.#quota !== undefined || this.#domainRates.active
+  }
+
+  /** Messages that are held for its limits and may find room now, as far as is known; `Infinity` without such a limit. */
+  get room(): number {
+    return this.#domainRates.active ? 0 : (this.#quota?.room ?? Infinity)
+  }
+
+  /** Whether it can't send anything at the moment because of its quota. */
+  get usedUp(): boolean {
+    return this.#quota?.room === 0
+  }
+
+  /**
+   * Delivers a message if its quota has a place for it, and its domains take it at the moment.
+   * @returns the settlement; or when the message is due again, in ms since the epoch
+   */
+  async within(
+    line: QuotaLine,
+    domains: readonly string[],
+    deliver: () => Promise<Settlement>,
+  ): Promise<Settlement | number> {
+    const quota = this.#quota
+    const send = (): Promise<Settlement | number> =>
+      quota === undefined ? deliver() : quota.within(line, deliver, wasPassedOn)
+    return this.#domainRates.within(domains, send, transactionOf)
+  }
+
   /** Counts a delivery that begins, unless the breaker holds it. @param now milliseconds since the epoch */
   begin(now: number): BreakerAdmission {
     this.#throughput.count(now)
@@ -177,7 +227,8 @@ export class TransportState {
   /** Records the outcome of a delivery. @param probe whether it was admitted as a probe */
   record(outcome: Outcome, probe: boolean): void {
     this.breaker.record(outcome, probe)
-    if (isThrottling(outcome)) this.#slow()
+    // A domain that asks for less doesn't slow the others down.
+    if (!this.#domainRates.record(outcome) && isThrottling(outcome)) this.#slow()
   }
 
   /** Removes the limit of a transport that has no configured rate, once it has recovered completely. */
@@ -199,6 +250,11 @@ export class TransportState {
     return rate === undefined ? undefined : this.#allowances(this.name, rate)
   }
 
+  #newQuota(): TransportQuota | undefined {
+    const { quota, warmUp } = this.#budget
+    return quota === undefined && warmUp === undefined ? undefined : this.#quotas?.(this.name, this.#budget)
+  }
+
   #uncount(domain: string): void {
     const remaining = (this.#domains.get(domain) ?? 1) - 1
     if (remaining > 0) this.#domains.set(domain, remaining)
@@ -212,40 +268,19 @@ export class TransportState {
  */
 const PREPARE_AHEAD = 50
 
-/** Messages per second that every transport is assumed to manage: a lower count doesn't show what its server accepts. */
-const MIN_THROUGHPUT = 100
-/** The shortest time from which a rate is computed, in ms. */
-const MIN_SPAN = 100
-
-/**
- * Measures how many messages a transport starts per second. Seconds begin with the first message after a pause. The first
- * second has no history, so its rate so far is extrapolated.
- */
-class Throughput {
-  #start = -Infinity
-  #current = 0
-  #previous = 0
-
-  /** Counts a message. @param time when it started, in ms */
-  count(time: number): void {
-    const passed = Math.floor((time - this.#start) / 1_000)
-    if (passed !== 0) {
-      this.#previous = passed === 1 ? this.#current : 0
-      this.#start = passed === 1 ? this.#start + 1_000 : time
-      this.#current = 0
-    }
-    this.#current++
-  }
-
-  /** @param time the current time, in ms */
-  perSecond(time: number): number {
-    if (this.#previous > 0) return Math.max(MIN_THROUGHPUT, this.#previous, this.#current)
-    const elapsed = Math.min(1_000, Math.max(MIN_SPAN, time - this.#start))
-    return Math.max(MIN_THROUGHPUT, (this.#current * 1_000) / elapsed)
-  }
-}
-
 /** Returns the milliseconds of the transaction with the server; undefined if no server took part. */
 function serverTime(outcome: Outcome): number | undefined {
   return reachedServer(outcome) ? (outcome.timings.transaction ?? 0) : undefined
+}
+
+function transactionOf(result: Settlement | number): number | undefined {
+  const outcome = typeof result === 'number' ? undefined : result.attempt?.outcome
+  return outcome && serverTime(outcome)
+}
+
+/** Whether a message was sent to some of its recipients in an attempt, or may have been. */
+function wasPassedOn({ attempt }: Settlement): boolean {
+  if (attempt === undefined) return false
+  const { result, recipients } = attempt.outcome
+  return result === 'sent' || result === 'uncertain' || recipients.some((each) => each.result === 'accepted')
 }

@@ -3,7 +3,7 @@ import { ThreadpostError } from '../errors.js'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
 import type { Redaction } from '../logging/redaction.js'
-import type { QueueDriver, RecordsOf } from '../queue/driver.js'
+import type { ChangeListener, QueueDriver, RecordsOf } from '../queue/driver.js'
 import type { SharedRecords } from '../queue/records.js'
 import type { WebhookReading } from '../telemetry/alerts.js'
 import type { Events } from '../telemetry/events.js'
@@ -26,7 +26,6 @@ import {
 } from './webhookStore.js'
 
 export interface WebhooksParts {
-  endpoints: readonly WebhookEndpoint[]
   /** Maximum number of events that wait for one endpoint. */
   limit: number
   redaction: Redaction
@@ -72,7 +71,7 @@ export class Webhooks {
   #prunedAt = performance.now()
 
   /** @internal */
-  constructor({ endpoints, limit, redaction, logger, token }: WebhooksParts) {
+  constructor(endpoints: readonly WebhookEndpoint[], { limit, redaction, logger, token }: WebhooksParts) {
     this.#limit = limit
     this.#leases = new WebhookLeases(
       endpoints.map(({ id }) => id),
@@ -96,11 +95,14 @@ export class Webhooks {
   readonly recordsOf: RecordsOf = (message) => this.#recorder.recordsOf(message)
 
   /**
-   * Must be called after the queue has stored a change of a message, with its records.
+   * Returns a listener that calls another one and then looks for the records that were stored with the change.
    * @internal
    */
-  changed(): void {
-    this.#recorder.changed()
+  after(listener: ChangeListener): ChangeListener {
+    return (message) => {
+      listener(message)
+      this.#recorder.changed()
+    }
   }
 
   /**

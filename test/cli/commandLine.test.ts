@@ -42,6 +42,7 @@ describe('the threadpost command', () => {
       'inbox',
       'init',
       'migrate',
+      'move',
       'render',
       'send',
       'sendmail',

@@ -79,6 +79,11 @@ describeWith(['chromium'], 'every page of the dashboard in a browser', (tools) =
     mailer.inbox!.faults.set([{ at: 'rcpt', do: 'refuse', reply: '550 5.1.1 No such user' }])
     await mailer.sendAndWait({ template: 'receipt', data, to: `${'x'.repeat(60)}@example.com` })
     await mailer.pause()
+    await mailer.schedule('weekly-report', {
+      cron: '0 8 * * 1',
+      timeZone: 'America/Argentina/Buenos_Aires',
+      mail: { to: 'ada@example.com', subject: 'The week', text: 'x' },
+    })
     await mailer.suppressions.add({
       address: `${'x'.repeat(60)}@example.com`,
       reason: 'bounce',
@@ -96,6 +101,7 @@ describeWith(['chromium'], 'every page of the dashboard in a browser', (tools) =
           ['#/templates/receipt', '.figures'],
           ['#/transports', '.groups'],
           ['#/transports/default', '.limits'],
+          ['#/schedules', '.groups'],
           ['#/suppressions', '.groups'],
           ['#/audit', '.groups'],
           ['#/nowhere', 'h1'],

@@ -180,6 +180,24 @@ describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
     await page.getByText(/bounced .* source: /).waitFor()
   })
 
+  test('lists schedules with their times and last message, and removes one after a question', async () => {
+    const { mailer, url } = await startDashboard()
+    const page = await open(`${url}#/schedules`)
+    await page.getByText('Nothing is scheduled.').waitFor()
+    await mailer.schedule('tick', { cron: '* * * * * *', mail: { ...mail, subject: 'Tick' } })
+    await mailer.schedule('yearly', { cron: '0 0 1 1 *', timeZone: 'Europe/Berlin', mail })
+    await page.getByRole('link', { name: 'Message of tick' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Tick' }).waitFor()
+    await page.goto(`${url}#/schedules`)
+    await page.getByRole('row', { name: /yearly Hi 0 0 1 1 \* Europe\/Berlin .* –/ }).waitFor()
+    await page.getByRole('button', { name: 'Remove tick' }).click()
+    await page.getByText('An application that schedules it at each start adds it again').waitFor()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+    await page.getByText('Removed tick.').waitFor()
+    await expect.poll(() => page.locator('tbody tr').count()).toBe(1)
+    expect((await mailer.schedules()).map(({ name }) => name)).toEqual(['yearly'])
+  })
+
   test('answers a browser with a page where nothing is', async () => {
     const { url } = await startDashboard()
     const page = await open(`${url}nothing/here`)

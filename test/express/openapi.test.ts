@@ -213,6 +213,10 @@ test('every response matches the OpenAPI document', async () => {
   await ask('redeliverWebhook', json({}), { id: hooks.webhooks[0].id })
   await ask('redeliverWebhook', json({ event: 1 }), { id: hooks.webhooks[0].id })
   await ask('redeliverWebhook', json({}), { id: 'x' })
+  await mailer.schedule('daily', { cron: '0 0 * * *', mail: MAIL })
+  await ask('listSchedules')
+  await ask('removeSchedule', {}, { name: 'daily' })
+  await ask('removeSchedule', {}, { name: 'daily' })
   await ask('listTemplates')
   await ask('renderTemplate', json({ data: { name: 'Ada', url: 'https://x.example', company: 'X' } }), {
     name: 'welcome',
@@ -230,7 +234,7 @@ test('every response matches the OpenAPI document', async () => {
   await ask('logout')
   for (const { operationId, 'x-scope': scope } of operations)
     if (scope !== undefined)
-      await ask(operationId, { headers: { authorization: 'Bearer token-without-scopes' } })
+      await ask(operationId, { headers: { authorization: 'Bearer token-without-scopes' } }, { name: 'x' })
   await ask('sendMessage', json({ ...MAIL, text: 'x'.repeat(6_000) }))
   await ask('sendMessage', { headers: { 'content-type': 'text/plain' }, body: 'x' })
   await ask('sendMessage', json({ ...MAIL, idempotencyKey: 'a', delay: 60_000 }))

@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Gauge, Registry } from 'prom-client'
+import { STATUSES } from 'threadpost'
 import { metricsRegistry } from 'threadpost/express'
-import { expect, test } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
+import { parse } from 'yaml'
 import { api, MAIL } from '../support/api.js'
 import { folderOf } from '../support/folder.js'
 import { mailerWithInbox } from '../support/mailer.js'
@@ -94,3 +97,83 @@ test('metrics can be added to an existing registry, and two mailers can share on
   await second.close({ deadline: 0 })
   expect(Object.fromEntries(samplesOf(await registry.metrics()))).toMatchObject({ mine: 7, second_up: 0 })
 })
+
+describe('the alert rules and the dashboard', () => {
+  const assets = path.join(import.meta.dirname, '../../dist/src/express/assets')
+  interface Rule {
+    alert: string
+    expr: string
+    for?: string
+    annotations: { summary: string }
+  }
+
+  async function rules(): Promise<Rule[]> {
+    const { groups } = parse(await readFile(path.join(assets, 'alerts.yml'), 'utf8')) as {
+      groups: { rules: Rule[] }[]
+    }
+    return groups.flatMap((group) => group.rules)
+  }
+
+  async function panelQueries(): Promise<string[]> {
+    const { panels } = JSON.parse(await readFile(path.join(assets, 'grafana.json'), 'utf8')) as {
+      panels: { targets: { expr: string; legendFormat: string }[] }[]
+    }
+    return panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+  }
+
+  it('reference only metrics, labels, and values that exist', async () => {
+    const queue = `sqlite:${path.join(await folderOf({}), 'outbox.db')}`
+    const { mailer } = await mailerWithInbox({ queue, threads: 1 })
+    const { id } = await mailer.sendAndWait(MAIL)
+    await mailer.report({ id, recipient: MAIL.to, state: 'bounced', at: new Date().toISOString() })
+    const samples = samplesOf(await (await metricsRegistry(mailer)).metrics())
+    /** The values of each label of each metric. */
+    const known = new Map<string, Map<string, Set<string>>>()
+    for (const sample of samples.keys()) {
+      const [, name = '', list = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(sample) ?? []
+      const labels = known.get(name) ?? known.set(name, new Map()).get(name)!
+      for (const [, label = '', value = ''] of list.matchAll(/(\w+)="([^"]*)"/g))
+        labels.set(label, (labels.get(label) ?? new Set()).add(value))
+    }
+    // Not all values have happened.
+    for (const status of STATUSES) known.get('threadpost_messages_settled_total')?.get('status')?.add(status)
+    for (const state of ['delivered', 'complained'])
+      known.get('threadpost_recipients_total')?.get('state')?.add(state)
+
+    const queries = [...(await rules()).map(({ expr }) => expr), ...(await panelQueries())]
+    expect(queries.length).toBeGreaterThan(20)
+    for (const query of queries) {
+      const uses = [...query.matchAll(/(threadpost_\w+)(?:\{([^}]*)\})?/g)]
+      expect(uses.length, query).toBeGreaterThan(0)
+      for (const [, name = '', matchers = ''] of uses) {
+        expect([...known.keys()], query).toContain(name)
+        for (const [, label = '', values = ''] of matchers.matchAll(/(\w+)=~?"([^"]*)"/g))
+          expect([...(known.get(name)?.get(label) ?? [])], query).toEqual(
+            expect.arrayContaining(values.split('|')),
+          )
+        for (const [, list = ''] of query.matchAll(/\bby \(([^)]*)\)/g))
+          for (const label of list.split(', '))
+            expect([...(known.get(name)?.keys() ?? [])], query).toContain(label)
+      }
+      // Parentheses, braces, and brackets are balanced.
+      const nested = query.replaceAll(/[^(){}[\]]/g, '')
+      expect(reduced(nested), query).toBe('')
+    }
+  })
+
+  it('have a name, a duration, and a sentence for each rule', async () => {
+    const all = await rules()
+    expect(new Set(all.map(({ alert }) => alert)).size).toBe(all.length)
+    for (const { alert, for: duration = '0s', annotations } of all) {
+      expect(alert).toMatch(/^Threadpost[A-Z]\w+$/)
+      expect(duration).toMatch(/^\d+[smhd]$/)
+      expect(annotations.summary).toMatch(/\.$/)
+    }
+  })
+})
+
+/** Removes pairs of brackets until none is left. */
+function reduced(brackets: string): string {
+  const shorter = brackets.replaceAll(/\(\)|\{\}|\[\]/g, '')
+  return shorter === brackets ? brackets : reduced(shorter)
+}

@@ -51,6 +51,7 @@ const KINDS = [
   'html',
   'ini',
   'dockerfile',
+  'yaml',
 ]
 
 describe('the documentation', () => {

@@ -47,6 +47,7 @@ describe('A schedule', () => {
     expect(inbox.stored()).toHaveLength(3)
     const [after] = await mailer.schedules()
     expect(after?.lastAt).toBe(keys[0])
+    expect(await mailer.find(after?.lastId ?? '')).toMatchObject({ metadata: { scheduledFor: keys[0] } })
     expect(Date.parse(after?.nextAt ?? '') - Date.parse(after?.lastAt ?? '')).toBe(HOUR)
   })
 

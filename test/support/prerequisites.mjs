@@ -246,7 +246,7 @@ async function fetchBundle(bundle) {
     if (bundle.package === 'chromium') await writeFonts(folder, path.join(cache, bundle.package))
     await probe(bundle, folder)
     const place = path.join(cache, bundle.package)
-    // What is left of a folder that was deleted while a program used it: Chromium writes its font cache there.
+    // What is left of a folder that was deleted while a program used it.
     if (!existsSync(path.join(place, LIBRARIES))) await rm(place, { recursive: true, force: true })
     await rename(folder, place).catch((error) => {
       // Another run was quicker: its folder is as good.
@@ -267,6 +267,7 @@ async function libraryFolders(folder) {
 
 /** Without a configuration that names a font folder, Chromium draws no text at all. `home` is the folder's last place. */
 async function writeFonts(folder, home) {
+  // The cache of the fonts is beside the folder, because the probe writes to it before the folder is in its place.
   const fonts = ['/usr/share/fonts', path.join(home, 'usr/share/fonts')].map((dir) => `<dir>${dir}</dir>`)
   // What generic names stand for is said by no configuration but the system's; without, any font may stand in, be it one with serifs.
   const code = ['ui-monospace', 'monospace'].map(
@@ -277,7 +278,7 @@ async function writeFonts(folder, home) {
   const others = '<match><edit name="family" mode="append_last"><string>DejaVu Sans</string></edit></match>'
   const text = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig>${fonts.join('')}<cachedir>${path.join(home, 'fontcache')}</cachedir>${code.join('')}${others}</fontconfig>
+<fontconfig>${fonts.join('')}<cachedir>${home}.fonts</cachedir>${code.join('')}${others}</fontconfig>
 `
   await writeFile(path.join(folder, 'fonts.conf'), text)
 }

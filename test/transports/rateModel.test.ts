@@ -11,8 +11,10 @@ import { MemoryQueue } from '../../src/queue/memory/driver.js'
 import { SuppressionLookup } from '../../src/suppressions/suppressionLookup.js'
 import { Events } from '../../src/telemetry/events.js'
 import { FigureCollector } from '../../src/telemetry/figures.js'
+import { Instruments } from '../../src/telemetry/instruments.js'
 import { MessageObserver } from '../../src/telemetry/messageObserver.js'
 import { Metrics } from '../../src/telemetry/metrics.js'
+import { OpenTelemetry } from '../../src/telemetry/openTelemetry.js'
 import { Tracing } from '../../src/telemetry/tracing.js'
 import { Waiters } from '../../src/telemetry/waiters.js'
 import type { DeliveryOrder } from '../../src/threads/runner.js'
@@ -38,9 +40,11 @@ interface World {
 /** A queue and a dispatcher on virtual time, as a mailer puts them together. */
 async function worldOf({ seed, capacity, transaction, routes, answer }: World) {
   const redaction = redactionOf({ recipients: false })
+  const telemetry = await OpenTelemetry.load()
   const steps = new MessageObserver({
     logger: SILENT,
-    tracing: await Tracing.load(redaction),
+    tracing: new Tracing(telemetry, redaction),
+    instruments: new Instruments(telemetry),
     redaction,
     metrics: new Metrics(),
     figures: new FigureCollector(),

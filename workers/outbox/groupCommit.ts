@@ -6,8 +6,10 @@ import type {
   Report,
   Request,
   StatsRow,
+  TransferResult,
+  TransferRow,
 } from '../../src/queue/sqlite/outboxProtocol.js'
-import { type ClaimedRow, unpackRow } from '../../src/queue/storedRow.js'
+import { type ClaimedRow, STATUS_NUMBERS, unpackRow } from '../../src/queue/storedRow.js'
 import { Histogram } from '../../src/structures/histogram.js'
 import { isEnvironmentError, isStorageError } from './databaseFile.js'
 import type { Parts } from './parts.js'
@@ -19,7 +21,16 @@ const PRUNE_STEP = 50
 /** Maximum number of messages of each kind that one commit changes without a request while space is short. */
 const SMALL_STEP = 20
 
-const WRITES = ['enqueue', 'write', 'release', 'pause', 'wakeHeld', 'writeRecords'] as const
+const WRITES = [
+  'enqueue',
+  'write',
+  'release',
+  'pause',
+  'wakeHeld',
+  'writeRecords',
+  'transfer',
+  'discard',
+] as const
 
 /** The requests that change the file. */
 export type Write = Extract<Request, { kind: (typeof WRITES)[number] }>
@@ -74,7 +85,8 @@ export class GroupCommit {
       this.#transaction.immediate(() => {
         counters.load()
         if (this.problem !== undefined) counters.touch()
-        if (writes.some(({ kind }) => kind === 'enqueue')) capacity.measure(counters.unsettled)
+        if (writes.some(({ kind }) => kind === 'enqueue' || kind === 'transfer'))
+          capacity.measure(counters.unsettled)
         for (const write of writes) answers.push([write.n, this.#apply(write, now)])
         if (deliverer.active) {
           if (claims) {
@@ -93,7 +105,7 @@ export class GroupCommit {
       counters.reload()
       return error
     }
-    if (pruned > 0 || writes.some((write) => write.kind === 'write' && write.drop)) log.noteDropped()
+    if (pruned > 0 || writes.some(removes)) log.noteDropped()
     if (taken.length > 0) this.#parts.claimCounter.follow(counters.claims)
     this.#time.observe(performance.now() - start)
     this.#size.observe(writes.reduce((sum, write) => sum + sizeOf(write), taken.length + expired.length))
@@ -119,7 +131,7 @@ export class GroupCommit {
   }
 
   #apply(write: Write, now: number): Answer<Write['kind']> {
-    const { counters, inserter, messages, readyQueue, records, searchIndex } = this.#parts
+    const { counters, inserter, messages, pruner, readyQueue, records, searchIndex } = this.#parts
     switch (write.kind) {
       case 'enqueue':
         return write.rows.map((row) => inserter.insert(unpackRow(row), now))
@@ -132,6 +144,10 @@ export class GroupCommit {
       case 'release':
         for (const { seq, rev, lost } of write.rows) readyQueue.requeue(seq, rev, lost)
         return null
+      case 'transfer':
+        return write.rows.map((moved) => this.#transfer(moved, now))
+      case 'discard':
+        return write.rows.map(({ seq, rev }) => pruner.discard(seq, rev))
       case 'pause':
         counters.paused = write.paused
         return null
@@ -141,6 +157,15 @@ export class GroupCommit {
         records.write(write.changes, now)
         return undefined
     }
+  }
+
+  #transfer(moved: TransferRow, now: number): TransferResult {
+    const { inserter, messages } = this.#parts
+    const inserted = inserter.transfer(moved, now)
+    if (typeof inserted === 'string') return inserted
+    const { state, dropped: drop, losses } = moved
+    messages.write({ seq: inserted, rev: 0, from: STATUS_NUMBERS.queued, state, drop, losses }, now)
+    return 'stored'
   }
 
   #acceptEach({ n, rows }: Extract<Write, { kind: 'enqueue' }>, report: Report): void {
@@ -180,6 +205,11 @@ export class GroupCommit {
     const refused = writes.findIndex((write) => this.#attempt([write], report) !== undefined)
     return refused < 0 ? writes.length : refused
   }
+}
+
+/** Whether the request removes content from the file. */
+function removes(write: Write): boolean {
+  return write.kind === 'discard' || (write.kind === 'write' && write.drop)
 }
 
 /** Number of messages in a request. */

@@ -47,7 +47,7 @@ export class IdleTasks {
 
   /** @returns whether there is more to do */
   #step(): boolean {
-    const { counters, searchIndex, pruner, recovery, capacity } = this.#parts
+    const { counters, searchIndex, pruner, recovery, capacity, log } = this.#parts
     try {
       let more = false
       // The index takes space that the accepted messages may need; a search reads the messages that are not in it.
@@ -62,7 +62,8 @@ export class IdleTasks {
         more = indexes && searchIndex.behind
       }
       recovery.discardOld()
-      return pruner.shrink() || more
+      // To move pages makes the log longer, and a log that is too long can't be emptied now.
+      return (!log.full && pruner.shrink()) || more
     } catch {
       // The commits report a full or locked disk; this work is done later.
       return false

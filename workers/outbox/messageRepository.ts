@@ -2,14 +2,18 @@ import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
 import {
   type InsertResult,
+  ISOLATION_THRESHOLD,
   isCacheable,
   CACHED_JOBS,
   type RequestOf,
+  type TransferResult,
+  type TransferRow,
 } from '../../src/queue/sqlite/outboxProtocol.js'
 import {
   type AttachmentBytes,
   type LoadedRow,
   type NewRow,
+  type StateRow,
   STATUS_NUMBERS,
   type StoredRow,
 } from '../../src/queue/storedRow.js'
@@ -95,7 +99,7 @@ export class MessageRepository {
       'SELECT m.head, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq WHERE m.id = ?',
     )
     this.#write = db.prepare(
-      `UPDATE message SET status = @status, place = @place, losses = 0, due_at = @dueAt, expires_at = @expiresAt,
+      `UPDATE message SET status = @status, place = @place, losses = @losses, due_at = @dueAt, expires_at = @expiresAt,
        next_attempt_at = @nextAttemptAt, settled_at = @settledAt, rest = @rest, token = NULL, rev = rev + 1
        WHERE seq = @seq AND rev = @rev`,
     )
@@ -122,14 +126,15 @@ export class MessageRepository {
     return row === undefined ? null : toStored(row)
   }
 
-  /** Stores a new state. Resets `losses`: the delivery ended without the death of its process. */
-  write(request: RequestOf<'write'>, now: number): 'written' | 'stale' {
-    const { state, seq, rev } = request
+  /** Stores a new state. Resets `losses` unless they are given: the delivery ended without the death of its process. */
+  write(request: Omit<RequestOf<'write'>, 'n' | 'kind'>, now: number): 'written' | 'stale' {
+    const { state, seq, rev, losses = 0 } = request
     const { changes } = this.#write.run({
       ...state,
       seq,
       rev,
-      place: placeOf(state, now),
+      losses,
+      place: placeOf(state, losses, now),
     })
     if (changes === 0) return 'stale'
     this.#counters.move(request.from, state.status)
@@ -147,11 +152,12 @@ export class MessageRepository {
 }
 
 /** A held message waits for an operator, unless it has a time for its next attempt. */
-function placeOf({ status, nextAttemptAt }: RequestOf<'write'>['state'], now: number): number {
+function placeOf({ status, nextAttemptAt }: StateRow, losses: number, now: number): number {
   const { queued, deferred, held } = STATUS_NUMBERS
   if (status !== queued && status !== deferred && (status !== held || nextAttemptAt === null))
     return PLACE.none
-  return nextAttemptAt !== null && nextAttemptAt > now ? PLACE.scheduled : PLACE.ready
+  if (nextAttemptAt !== null && nextAttemptAt > now) return PLACE.scheduled
+  return losses >= ISOLATION_THRESHOLD ? PLACE.isolated : PLACE.ready
 }
 
 interface EarlierMessage {
@@ -217,7 +223,17 @@ export class Inserter {
     return null
   }
 
-  #store(row: NewRow, now: number): void {
+  /** Stores a message of another queue, as queued. @returns its position */
+  transfer({ row, state }: TransferRow, now: number): number | Exclude<TransferResult, 'stored'> {
+    const { id, key } = row
+    if (this.#byId.get(id) !== undefined) return 'known'
+    const taken = key !== null && this.#byKey.get(key, now) !== undefined
+    if (taken && state.settledAt === null) return 'conflict'
+    if (this.#capacity.admit(bytesOf(row)) !== undefined) return 'full'
+    return this.#store(taken ? { ...row, key: null } : row, now)
+  }
+
+  #store(row: NewRow, now: number): number {
     const { id, messageId, head, content, attachments, rank, group, acceptedAt, notBefore, expiresAt } = row
     const { key, fingerprint, keyUntil } = row
     const seq = this.#counters.addAccepted()
@@ -237,6 +253,7 @@ export class Inserter {
     this.#insertContent.run(seq, content, attachments === null ? null : this.#attachments.store(attachments))
     if (!waits && isCacheable(row)) this.cachedIds.add(seq, id)
     if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
+    return seq
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
-import type { StatusNumber } from '../../src/queue/storedRow.js'
+import { STATUS_NUMBERS, type StatusNumber } from '../../src/queue/storedRow.js'
 import type { Counters } from './counters.js'
 import type { MessageRepository } from './messageRepository.js'
 import type { SearchIndex } from './searchIndex.js'
@@ -11,6 +11,12 @@ const KEYS_PER_STEP = 100
 const SPARE_PAGES = 256
 const VACUUM_PAGES = 64
 
+interface Removed {
+  seq: number
+  status: StatusNumber
+  head: string
+}
+
 /** Deletes settled messages and expired keys in small steps, and returns the space to the disk. */
 export class Pruner {
   readonly #db: Database
@@ -18,10 +24,8 @@ export class Pruner {
   readonly #messages: MessageRepository
   readonly #searchIndex: SearchIndex
   readonly #retain: OutboxSetup['retain']
-  readonly #oldest: Statement<
-    [number],
-    { seq: number; status: StatusNumber; settled_at: number; head: string }
-  >
+  readonly #oldest: Statement<[number], Removed & { settled_at: number }>
+  readonly #unchanged: Statement<[number, number], Removed>
   readonly #first: Statement<[], { settled_at: number | null }>
   readonly #delete: Statement<[number]>
   readonly #nextKey: Statement<[], { at: number | null }>
@@ -42,6 +46,9 @@ export class Pruner {
     this.#oldest = db.prepare(
       `SELECT seq, status, settled_at, head FROM message WHERE settled_at IS NOT NULL ORDER BY settled_at, seq LIMIT ?`,
     )
+    this.#unchanged = db.prepare(
+      `SELECT seq, status, head FROM message WHERE seq = ? AND rev = ? AND status <> ${STATUS_NUMBERS.sending}`,
+    )
     this.#first = db.prepare('SELECT min(settled_at) AS settled_at FROM message WHERE settled_at IS NOT NULL')
     this.#delete = db.prepare('DELETE FROM message WHERE seq = ?')
     this.#nextKey = db.prepare('SELECT min(kept_until) AS at FROM idempotency')
@@ -59,14 +66,25 @@ export class Pruner {
     if (surplus <= 0 && !this.isDue(now)) return 0
     for (const row of this.#oldest.all(surplus > 0 ? Math.min(surplus, most) : most)) {
       if (surplus <= 0 && now - row.settled_at <= age) break
-      this.#messages.dropContent(row.seq)
-      if (row.seq <= this.#counters.indexed) this.#searchIndex.remove(row.seq, row.head)
-      this.#delete.run(row.seq)
-      this.#counters.remove(row.status)
+      this.#remove(row)
       surplus--
       deleted++
     }
     return deleted
+  }
+
+  /** Deletes a message unless it is being sent or has another revision. @returns whether it was deleted */
+  discard(seq: number, rev: number): boolean {
+    const row = this.#unchanged.get(seq, rev)
+    if (row !== undefined) this.#remove(row)
+    return row !== undefined
+  }
+
+  #remove({ seq, status, head }: Removed): void {
+    this.#messages.dropContent(seq)
+    if (seq <= this.#counters.indexed) this.#searchIndex.remove(seq, head)
+    this.#delete.run(seq)
+    this.#counters.remove(status)
   }
 
   /** Whether a settled message is beyond the maximum count or age. Only reads. */

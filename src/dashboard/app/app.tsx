@@ -8,6 +8,7 @@ import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
 import { hasWebhooks, root, siteLink } from './request.js'
+import { Schedules } from './schedulesPage.js'
 import { useSession } from './scopes.js'
 import { Suppressions } from './suppressionsPage.js'
 import { WebhooksPage } from './webhooksPage.js'
@@ -18,6 +19,7 @@ const TITLES = {
   message: 'Message',
   templates: 'Templates',
   transports: 'Transports',
+  schedules: 'Schedules',
   suppressions: 'Suppressions',
   webhooks: 'Webhooks',
   audit: 'Audit log',
@@ -52,6 +54,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
           {link('#/messages', 'Messages', place === 'messages' || place === 'message')}
           {link('#/templates', 'Templates', place === 'templates')}
           {link('#/transports', 'Transports', place === 'transports')}
+          {link('#/schedules', 'Schedules', place === 'schedules')}
           {link('#/suppressions', 'Suppressions', place === 'suppressions')}
           {hasWebhooks() && link('#/webhooks', 'Webhooks', place === 'webhooks')}
           {link('#/audit', 'Audit log', place === 'audit')}
@@ -154,6 +157,12 @@ function Dashboard() {
       </Shell>
     )
   }
+  if (place === 'schedules')
+    return (
+      <Shell place="schedules">
+        <Schedules />
+      </Shell>
+    )
   if (place === 'suppressions')
     return (
       <Shell place="suppressions">

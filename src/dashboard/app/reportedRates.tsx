@@ -18,7 +18,7 @@ const REFRESH = 15_000
 /** What was reported of mail after the next server accepted it, by transport, template, or domain. */
 export function ReportedRates() {
   const [by, setBy] = useState<FigureGroup>('transport')
-  const { loaded, problem } = useLoaded<GroupsView>(`figures/${by}`, REFRESH)
+  const { loaded, problem } = useLoaded<GroupsView>(`figures/${by}`, { refresh: REFRESH })
   const groups = (loaded?.groups ?? [])
     .filter(({ sentRecipients, reported }) => sentRecipients + reportsOf(reported) > 0)
     .sort((a, b) => reportsOf(b.reported) - reportsOf(a.reported) || b.sentRecipients - a.sentRecipients)

@@ -11,8 +11,11 @@ interface Loaded<T> {
   problem?: string
 }
 
-/** Loads from a path now and then. */
-export function useLoaded<T>(path: string, refresh = REFRESH): Loaded<T> {
+/**
+ * Loads from a path below `dashboard/` now and then.
+ * @param changes loads again when it changes
+ */
+export function useLoaded<T>(path: string, { refresh = REFRESH, changes = 0 } = {}): Loaded<T> {
   const [{ of, ...state }, setState] = useState<Loaded<T> & { of: string }>({ of: path })
   useEffect(() => {
     const controller = new AbortController()
@@ -34,7 +37,7 @@ export function useLoaded<T>(path: string, refresh = REFRESH): Loaded<T> {
       clearInterval(timer)
       controller.abort()
     }
-  }, [path])
+  }, [path, changes])
   // What was loaded from another path says nothing about this one.
   return of === path ? state : {}
 }

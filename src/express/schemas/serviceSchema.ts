@@ -93,6 +93,8 @@ const Histogram = named(
   }),
 )
 
+const QuotaUse = z.object({ limit: Count, used: Count })
+
 const TransportStatus = named(
   'TransportStatus',
   z.object({
@@ -107,6 +109,12 @@ const TransportStatus = named(
       }),
     ),
     rate: maybe(z.number()).describe('Messages per second, if limited.'),
+    quota: maybe(
+      z.object({ hour: maybe(QuotaUse), day: maybe(QuotaUse), warmUpDay: maybe(z.number().int()) }),
+    ).describe('How much of its quota and warm-up is used.'),
+    slowedDomains: maybe(z.record(z.string(), z.number())).describe(
+      'Messages per second of the domains that asked for less.',
+    ),
     paused: maybe(z.literal(true)).describe('Present while the transport is paused.'),
     concurrency: maybe(z.number().int()).describe('Maximum number of connections, if it was changed.'),
   } satisfies Record<keyof TransportStatusType, z.ZodType>),
@@ -188,6 +196,28 @@ export const Stats = named(
     safeMode: z.boolean().describe('Whether mail to recipients that are not allowed is redirected.'),
   } satisfies Record<keyof MailerStats, z.ZodType>) satisfies z.ZodType<MailerStats>,
   'Statistics of the mailer.',
+)
+
+const ScheduleSummary = named(
+  'ScheduleSummary',
+  z.object({
+    name: z.string(),
+    cron: z.string(),
+    timeZone: z.string(),
+    catchUp: z.enum(['one', 'none']),
+    nextAt: maybe(z.iso.datetime()).describe('Absent if there is no further time.'),
+    lastAt: maybe(z.iso.datetime()).describe('The last time at which a mail was sent.'),
+    lastId: maybe(z.string()).describe('Id of the message of that time.'),
+    template: maybe(z.string()),
+    subject: maybe(z.string()),
+  }),
+  'A recurring mail, without its recipients and content.',
+)
+export type ScheduleSummary = z.infer<typeof ScheduleSummary>
+
+export const Schedules = named(
+  'Schedules',
+  z.object({ schedules: z.array(ScheduleSummary).describe('In the order of their names.') }),
 )
 
 export const LoginRequest = named('LoginRequest', z.strictObject({ token: z.string().max(4096) }))

@@ -8,7 +8,14 @@ import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
 import type { ManualAction } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
-import type { Consumer, DriverOptions, EnqueueResult, QueueDriver, Transaction } from '../driver.js'
+import type {
+  Consumer,
+  DriverOptions,
+  EnqueueResult,
+  QueueDriver,
+  QueueTransfer,
+  Transaction,
+} from '../driver.js'
 import type { SharedRecords } from '../records.js'
 import { StoredMutations } from '../storedMutations.js'
 import { StoredQueries } from '../storedQueries.js'
@@ -23,6 +30,7 @@ import { PostgresConsumer } from './postgresConsumer.js'
 import { PostgresMaintenance } from './postgresMaintenance.js'
 import { PostgresStore } from './postgresStore.js'
 import { PostgresSubscriptions } from './postgresSubscriptions.js'
+import { postgresTransfer } from './postgresTransfer.js'
 import { channelsOf } from './statements.js'
 
 export interface PostgresQueueOptions extends PostgresConnectionOptions, DriverOptions {
@@ -49,6 +57,7 @@ export class PostgresQueue implements QueueDriver {
     write: (changes) => orPostgresUnavailable(() => this.#store.writeRecords(changes)),
     read: (ranges) => orPostgresUnavailable(() => this.#store.readRecords(ranges)),
   }
+  readonly transfer: QueueTransfer
   readonly find: QueueDriver['find']
   readonly load: QueueDriver['load']
   readonly list: QueueDriver['list']
@@ -71,6 +80,7 @@ export class PostgresQueue implements QueueDriver {
     const { schema, limit, retain, onChange, recordsOf, listen } = options
     const owner = String(randomInt(2 ** 47))
     this.#store = new PostgresStore(connections, { schema, owner, limit, count: retain.count })
+    this.transfer = postgresTransfer(this.#store, connections, schema, retain.keys)
     this.#acceptor = new PostgresAcceptor(this.#store, { keepKey: retain.keys, changed: onChange })
     const queries = new StoredQueries(this.#store, orPostgresUnavailable)
     ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)

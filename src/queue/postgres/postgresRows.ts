@@ -1,7 +1,7 @@
-import { type MailJob, type MessageState } from '../../message/messageState.js'
+import { type MailJob, type MessageState, waitsForTransport } from '../../message/messageState.js'
 import type { RecordChange, RecordRange } from '../records.js'
-import { packFiles, packJob, packState } from '../rowCodec.js'
-import type { StatusNumber, StoredRow } from '../storedRow.js'
+import { packFiles, packJob, packState, packWhole, unpackHead, unpackState } from '../rowCodec.js'
+import type { StatusNumber, StoredRow, WholeRow } from '../storedRow.js'
 
 /** A row of a message as the statements return it. */
 export interface PostgresRow extends StoredRow {
@@ -143,6 +143,39 @@ export function packPostgresChange({
     losses,
     ready: state.status === 'queued' ? true : nextAttemptAt === null ? null : false,
     held: heldFor ?? null,
+  }
+}
+
+/** A message of another queue as the statement `transfer` takes it. */
+export function packTransfer(whole: WholeRow, keepKey: number): object {
+  const { id, messageId, fingerprint, key, keyUntil, head, rank, group, attachments } = packWhole(
+    whole,
+    keepKey,
+  )
+  const job = unpackHead(whole)
+  const state = unpackState(whole, job)
+  const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt, losses, content } = whole
+  const waits = nextAttemptAt !== null && nextAttemptAt > Date.now()
+  return {
+    id,
+    messageId,
+    fingerprint,
+    key: key === null ? null : escaped(key),
+    keyUntil: Math.ceil(keyUntil),
+    head,
+    content,
+    files: packFiles(attachments),
+    rank,
+    turn: escaped(group),
+    status,
+    rest,
+    due: Math.ceil(dueAt),
+    expiresAt: Math.floor(expiresAt),
+    next: nextAttemptAt === null ? null : Math.ceil(nextAttemptAt),
+    settled: settledAt === null ? null : Math.floor(settledAt),
+    losses,
+    ready: state.status === 'queued' ? !waits : nextAttemptAt === null ? null : false,
+    held: waitsForTransport(state) ? job.transport : null,
   }
 }
 

@@ -1,3 +1,5 @@
+import { STATUS_NUMBERS } from '../storedRow.js'
+
 /** The columns of a message's state and head, named as in `StoredRow`. Numbers beyond 32 bits are read as doubles. */
 export const ROW = `s.seq::double precision AS seq, s.rev, s.losses, s.status, s.due_at::double precision AS "dueAt",
   s.expires_at::double precision AS "expiresAt", s.next_at::double precision AS "nextAttemptAt",
@@ -72,3 +74,57 @@ CROSS JOIN LATERAL (
   permits: (schema: string) =>
     `SELECT granted, next FROM ${schema}.request_permits($1, $2::integer, $3::integer, $4, $5::double precision, $6::text::json)`,
 } as const satisfies Record<string, (schema: string) => string>
+
+/** The statements that pass messages from one queue to another. See `statements.ts`. */
+export const TRANSFERS = {
+  /** $1: messages of another queue as JSON, with their state, each id once. Returns for each what became of it. */
+  transfer: (schema: string, wake: string) => `
+WITH input AS MATERIALIZED (
+  SELECT * FROM json_to_recordset($1::text::json) AS t(nth integer, id uuid, "messageId" text, fingerprint text, key text,
+    "keyUntil" bigint, head text, content text, files text, rank smallint, turn text, status smallint, rest text, due bigint,
+    "expiresAt" bigint, next bigint, settled bigint, losses smallint, ready boolean, held text)
+), taken AS MATERIALIZED (
+  SELECT i.nth FROM input i JOIN ${schema}.keys k ON k.key = i.key AND k.keep_until > ${schema}.now_ms()
+), stored AS (
+  INSERT INTO ${schema}.messages (id, message_id, fingerprint, head)
+  SELECT id, "messageId", fingerprint, head FROM input WHERE settled IS NOT NULL OR nth NOT IN (SELECT nth FROM taken) ORDER BY nth
+  ON CONFLICT (id) DO NOTHING
+  RETURNING seq, id
+), named AS (
+  INSERT INTO ${schema}.keys AS k (key, id, message_id, fingerprint, keep_until)
+  SELECT key, id, "messageId", fingerprint, "keyUntil" FROM input JOIN stored USING (id)
+  WHERE key IS NOT NULL AND nth NOT IN (SELECT nth FROM taken) ORDER BY key
+  ON CONFLICT (key) DO UPDATE SET id = excluded.id, message_id = excluded.message_id, fingerprint = excluded.fingerprint,
+    keep_until = excluded.keep_until WHERE k.keep_until <= ${schema}.now_ms()
+), filled AS (
+  INSERT INTO ${schema}.contents (seq, content, files)
+  SELECT stored.seq, content, files FROM stored JOIN input USING (id) WHERE content IS NOT NULL
+), stated AS (
+  INSERT INTO ${schema}.states (seq, rank, turn, status, rest, ready, due_at, expires_at, next_at, settled_at, losses, held_for)
+  SELECT stored.seq, rank, turn, status, rest, ready, due, "expiresAt", next, settled, losses, held FROM stored JOIN input USING (id)
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n)
+  SELECT v.status, count(*) FROM stored JOIN input i USING (id), LATERAL (VALUES (i.status), (-1::smallint)) AS v(status) GROUP BY v.status
+), woken AS MATERIALIZED (
+  SELECT pg_notify('${wake}', '') WHERE EXISTS (SELECT FROM stored)
+)
+SELECT CASE WHEN stored.id IS NOT NULL THEN 'stored' WHEN m.id IS NOT NULL THEN 'known' ELSE 'conflict' END AS result,
+  (SELECT count(*) FROM woken) AS woken
+FROM input i LEFT JOIN stored USING (id) LEFT JOIN ${schema}.messages m ON m.id = i.id ORDER BY i.nth`,
+
+  /** $1: messages as JSON: `seq`, and the `rev` that another queue has. Returns the `seq` of those that were removed. */
+  discard: (schema: string) => `
+WITH old AS MATERIALIZED (
+  SELECT s.seq, s.status FROM json_to_recordset($1::text::json) AS i(seq bigint, rev integer)
+  JOIN ${schema}.states s ON s.seq = i.seq AND s.rev = i.rev WHERE s.status <> ${STATUS_NUMBERS.sending} FOR UPDATE OF s
+), gone AS (
+  DELETE FROM ${schema}.states WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), unnamed AS (
+  DELETE FROM ${schema}.messages WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), emptied AS (
+  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), counted AS (
+  INSERT INTO ${schema}.counts (status, n) SELECT status, -count(*) FROM old GROUP BY status
+)
+SELECT seq::double precision AS seq FROM old`,
+} as const satisfies Record<string, (schema: string, wake: string) => string>

@@ -1,5 +1,5 @@
 import { STATUS_NUMBERS } from '../storedRow.js'
-import { PAUSED, READS, ROW } from './readStatements.js'
+import { PAUSED, READS, ROW, TRANSFERS } from './readStatements.js'
 
 const { queued, sending, deferred, held, sent } = STATUS_NUMBERS
 
@@ -254,6 +254,7 @@ INSERT INTO ${schema}.counts (status, n) SELECT status, sum(n) FROM gone GROUP B
 WITH gone AS (DELETE FROM ${schema}.settings WHERE name = 'paused' RETURNING name) SELECT pg_notify('${wake}', '') FROM gone`,
 
   ...READS,
+  ...TRANSFERS,
 } as const satisfies Record<string, (schema: string, wake: string, done: string) => string>
 
 export type StatementName = keyof typeof TEXTS

@@ -7,7 +7,7 @@ import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
 import type { ManualAction } from '../actions.js'
 import { DistributedRateLimiter } from '../distributedRateLimiter.js'
-import type { Consumer, EnqueueResult, DriverOptions, QueueDriver } from '../driver.js'
+import type { Consumer, EnqueueResult, DriverOptions, QueueDriver, QueueTransfer } from '../driver.js'
 import type { SharedRecords } from '../records.js'
 import { unpackHead } from '../rowCodec.js'
 import { StoredQueries } from '../storedQueries.js'
@@ -20,6 +20,7 @@ import { Mutations } from './mutations.js'
 import { RedisAcceptor } from './redisAcceptor.js'
 import { RedisConsumer } from './redisConsumer.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
+import { redisTransfer } from './redisTransfer.js'
 import { heldIndex, RedisStore } from './store.js'
 
 export interface RedisQueueOptions extends RedisConnectionOptions, DriverOptions {
@@ -48,6 +49,7 @@ export class RedisQueue implements QueueDriver {
     write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
     read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
   }
+  readonly transfer: QueueTransfer
   readonly find: QueueDriver['find']
   readonly load: QueueDriver['load']
   readonly list: QueueDriver['list']
@@ -83,6 +85,7 @@ export class RedisQueue implements QueueDriver {
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
     this.#scheduler = new JobScheduler(this.#bullQueue, this.#store, logger)
+    this.transfer = redisTransfer(this.#store, this.#scheduler, retain.keys)
     this.#acceptor = new RedisAcceptor(this.#store, {
       reserve: new MemoryReserve(connections.quick, logger),
       changed: onChange,

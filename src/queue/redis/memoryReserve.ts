@@ -16,6 +16,7 @@ export class MemoryReserve {
   readonly #log: ConditionLog
   #problem: string | undefined
   #readAt = -Infinity
+  #reading: Promise<void> | undefined
 
   constructor(redis: Redis, logger: Logger) {
     this.#redis = redis
@@ -29,14 +30,20 @@ export class MemoryReserve {
   /** Resolves to the reason why no message can be accepted, or to undefined. Never rejects. */
   async refusal(): Promise<string | undefined> {
     const now = performance.now()
-    if (now - this.#readAt < FRESH) return this.#problem
-    this.#readAt = now
+    if (now - this.#readAt >= FRESH) {
+      this.#readAt = now
+      this.#reading = this.#read()
+    }
+    await this.#reading
+    return this.#problem
+  }
+
+  async #read(): Promise<void> {
     try {
       this.#note(await this.#redis.info('memory'))
     } catch {
       // Redis doesn't answer, or doesn't allow INFO: then the command itself finds out.
     }
-    return this.#problem
   }
 
   #note(info: string): void {

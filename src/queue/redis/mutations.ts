@@ -7,7 +7,8 @@ import { unpackHead, unpackState } from '../rowCodec.js'
 import { type Mutation, StoredMutations, type Withdrawal } from '../storedMutations.js'
 import { orUnavailable } from './connections.js'
 import type { JobScheduler } from './jobScheduler.js'
-import type { FoundMessage, RedisStore } from './store.js'
+import type { FoundMessage } from './redisRows.js'
+import type { RedisStore } from './store.js'
 
 interface MutationsOptions {
   changed: ChangeListener

@@ -139,3 +139,12 @@ export function unpackRecord([key, age, fields]: RecordReply): SharedRecord {
   }
   return record
 }
+
+export interface FoundMessage {
+  id: string
+  row: RedisRow
+}
+
+export function toFound([id, values]: [string, RowValues]): FoundMessage {
+  return { id, row: unpackRow(values) }
+}

@@ -83,6 +83,30 @@ const SCRIPTS = {
   reserve: { row: [], record: [] },
   writeRecords: { row: [], record: ['key', 'keep', 'add', 'raise', 'document', 'remove'] },
   readRecords: { row: [], record: [] },
+  transfer: {
+    row: [],
+    record: [
+      'id',
+      'mid',
+      'print',
+      'key',
+      'ttl',
+      'head',
+      'content',
+      'files',
+      'status',
+      'rest',
+      'due',
+      'exp',
+      'next',
+      'settled',
+      'losses',
+      'job',
+      'budget',
+      'lane',
+    ],
+  },
+  discard: { row: [], record: ['id', 'rev'] },
 } as const satisfies Record<string, { row: readonly string[]; record: readonly string[] }>
 
 export type ScriptName = keyof typeof SCRIPTS
@@ -96,7 +120,7 @@ export type ScriptRecord<N extends ScriptName> = Record<
 const NAMES = Object.keys(SCRIPTS) as ScriptName[]
 
 /** Scripts that are refused when the memory of Redis is full. All others must run then, too: they deliver what is queued. */
-const REFUSED_AT_MAX_MEMORY: ReadonlySet<ScriptName> = new Set(['enqueue'])
+const REFUSED_AT_MAX_MEMORY: ReadonlySet<ScriptName> = new Set(['enqueue', 'transfer'])
 
 /**
  * The first line of a script that runs even when Redis has reached `maxmemory`: Redis never stops a script that has written,

@@ -2,15 +2,17 @@ import type { Redis } from 'ioredis'
 import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
-import type { EnqueueResult } from '../driver.js'
+import type { EnqueueResult, TransferResult } from '../driver.js'
 import { statusesShownAs } from '../listing.js'
 import type { ChangeResult, RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState, unpackFiles } from '../rowCodec.js'
 import { storeWithRecords } from '../storedMutations.js'
-import type { LoadedRow, StoredRow } from '../storedRow.js'
+import type { ReadRows } from '../storedQueries.js'
+import type { LoadedRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
 import {
   type Claim,
+  type FoundMessage,
   isPresent,
   packChange,
   packMessage,
@@ -18,6 +20,7 @@ import {
   type RedisRow,
   type Reply,
   type RowValues,
+  toFound,
   unpackClaim,
   unpackRecord,
   unpackRow,
@@ -43,11 +46,6 @@ export interface StateChange {
 
 /** The reply to a change: its result, and the name of the message's wake-up. */
 type ChangeReply = [result: ChangeResult, wake?: string]
-
-export interface FoundMessage {
-  id: string
-  row: RedisRow
-}
 
 interface MaintainOptions {
   /** Milliseconds for which this process counts as alive. */
@@ -162,7 +160,7 @@ export class RedisStore {
     return { expired: expired.map(toFound), orphans: orphans.map(toFound) }
   }
 
-  async find(ids: readonly string[]): Promise<{ paused: boolean; rows: (RedisRow | undefined)[] }> {
+  async find(ids: readonly string[]): Promise<ReadRows<RedisRow | undefined>> {
     const [paused, rows] = (await this.#run(this.#quick, 'find', ids)) as [number, (RowValues | null)[]]
     return {
       paused: paused === 1,
@@ -179,11 +177,7 @@ export class RedisStore {
   }
 
   /** Newest first, below a position. While the queue is paused, queued messages are listed as held. */
-  async list(
-    before: number,
-    limit: number,
-    status: Status | undefined,
-  ): Promise<{ paused: boolean; rows: StoredRow[] }> {
+  async list(before: number, limit: number, status: Status | undefined): Promise<ReadRows> {
     const below = before === Infinity ? '+inf' : `(${before}`
     const stored = (paused: boolean) =>
       (status === undefined ? STATUSES : statusesShownAs(status, paused)).join(' ')
@@ -212,6 +206,16 @@ export class RedisStore {
     ])) as [number, number, number, number[]]
     const byStatus = Object.fromEntries(STATUSES.map((status, index) => [status, counts[index] ?? 0]))
     return { paused: paused === 1, accepted, oldest, counts: byStatus as Record<Status, number> }
+  }
+
+  /** Stores messages of another queue. */
+  async transfer(messages: readonly ScriptRecord<'transfer'>[]): Promise<TransferResult[]> {
+    return (await this.#run(this.#quick, 'transfer', [this.nextOperation()], messages)) as TransferResult[]
+  }
+
+  /** Removes messages that another queue has now. @returns the wake-up of each; '' if it was not removed */
+  async discard(messages: readonly ScriptRecord<'discard'>[]): Promise<string[]> {
+    return (await this.#run(this.#quick, 'discard', [], messages)) as string[]
   }
 
   /** Asks for permits of a transport with a rate, and returns others, for all processes together. */
@@ -249,11 +253,8 @@ export class RedisStore {
   }
 
   #store(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
-    return storeWithRecords(
-      changes,
-      (records) => this.writeRecords(records),
-      () => this.#updateAll(changes, redis),
-    )
+    const update = () => this.#updateAll(changes, redis)
+    return storeWithRecords(changes, (records) => this.writeRecords(records), update)
   }
 
   async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
@@ -293,8 +294,4 @@ export class RedisStore {
 /** Name of the index of messages that are held for a transport's budget, by priority. */
 export function heldIndex(transport: string, priority: number): string {
   return `${priority}:${transport}`
-}
-
-function toFound([id, values]: [string, RowValues]): FoundMessage {
-  return { id, row: unpackRow(values) }
 }

@@ -13,6 +13,7 @@ import type {
   MessagePage,
   DriverOptions,
   QueueDriver,
+  QueueTransfer,
   QueueStats,
 } from '../driver.js'
 import {
@@ -41,6 +42,7 @@ import { DelivererLock } from './delivererLock.js'
 import { OutboxClient } from './outboxClient.js'
 import { OutboxConsumer } from './outboxConsumer.js'
 import { type Report, toRowQuery } from './outboxProtocol.js'
+import { outboxTransfer } from './outboxTransfer.js'
 
 export interface SqliteQueueOptions extends DriverOptions {
   /** Path of the SQLite file. */
@@ -69,6 +71,7 @@ export class SqliteQueue implements QueueDriver {
     onLast: (id) => this.#client.send('subscribe', { id, on: false }),
   })
   #client!: OutboxClient
+  transfer!: QueueTransfer
   #acceptor!: Acceptor
   #outboxConsumer: OutboxConsumer | undefined
   #lock: DelivererLock | undefined
@@ -105,6 +108,7 @@ export class SqliteQueue implements QueueDriver {
       refusing: (problem) => queue.#refusing.report(problem),
       restarted: () => queue.#restart(),
     })
+    queue.transfer = outboxTransfer(queue.#client, retain.keys)
     queue.#acceptor = new Acceptor(queue.#client, options.onChange, retain.keys)
     // The first report says whether the queue is paused.
     await queue.stats()

@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs'
 import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/evidence.js'
-import type { CommitStats, EnqueueResult, ListQuery, Retention } from '../driver.js'
+import type { CommitStats, EnqueueResult, ListQuery, Retention, TransferResult } from '../driver.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import {
   type LoadedRow,
@@ -16,6 +16,8 @@ import {
 } from '../storedRow.js'
 
 /** The messages between the SQLite driver and its outbox thread. */
+
+export type { TransferResult }
 
 /** Number of losses (process deaths during its delivery) after which a message is delivered in isolation. */
 export const ISOLATION_THRESHOLD = MAX_SHARED_CRASHES
@@ -40,6 +42,15 @@ export function journalFile(file: string, token: string): string {
 
 /** The result of inserting a {@link NewRow}; null is the usual one: it is queued. */
 export type InsertResult = Exclude<EnqueueResult, { result: 'queued' }> | null
+
+/** A message of another queue. */
+export interface TransferRow {
+  row: NewRow
+  state: StateRow
+  losses: number
+  /** Whether it has no content any more. */
+  dropped: boolean
+}
 
 /** A claimed message that this process accepted a moment ago: the main thread still has its job in the cache. */
 export interface CachedRow {
@@ -126,6 +137,8 @@ export interface Requests {
       reindex?: boolean
       /** Stored with the state. */
       records?: readonly RecordChange[] | undefined
+      /** Process deaths in a row. @default 0 */
+      losses?: number
     }
     answer: 'written' | 'stale'
   }
@@ -143,6 +156,10 @@ export interface Requests {
   pause: { ask: { paused: boolean }; answer: null }
   /** Makes messages due that are held for the budget of one of these transports. Answers how many. */
   wakeHeld: { ask: { transports: readonly string[]; most: number }; answer: number }
+  /** Stores messages of another queue, with their state. */
+  transfer: { ask: { rows: TransferRow[] }; answer: TransferResult[] }
+  /** Deletes messages unless they are being sent or have another revision. Answers for each whether it was deleted. */
+  discard: { ask: { rows: { seq: number; rev: number }[] }; answer: boolean[] }
   writeRecords: { ask: { changes: readonly RecordChange[] }; answer: undefined }
   readRecords: { ask: { ranges: readonly RecordRange[] }; answer: SharedRecord[][] }
   find: { ask: { id: string }; answer: StoredRow | null }

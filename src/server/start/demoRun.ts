@@ -32,7 +32,7 @@ const STALLED = 1_000
 
 const WHY_HELD: Record<HeldReason, string> = {
   breaker: 'its transport is not working',
-  budget: 'the rate limit of its transport is reached',
+  budget: 'a limit of its transport is reached, such as its rate',
   paused: 'sending is paused',
   setup: 'the worker threads keep crashing',
   uncertain: 'it may already have been sent',

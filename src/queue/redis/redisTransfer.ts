@@ -1,0 +1,64 @@
+import { waitsForTransport } from '../../message/messageState.js'
+import type { QueueTransfer } from '../driver.js'
+import { packFiles, packWhole, statusOf, unpackHead, unpackState } from '../rowCodec.js'
+import type { WholeRow } from '../storedRow.js'
+import { orUnavailable } from './connections.js'
+import type { JobScheduler } from './jobScheduler.js'
+import type { ScriptRecord } from './scripts.js'
+import { heldIndex, type RedisStore } from './store.js'
+
+/** Passes messages to another queue and takes them from one. A message that will be due gets its BullMQ job. */
+export function redisTransfer(store: RedisStore, scheduler: JobScheduler, keepKey: number): QueueTransfer {
+  return {
+    list: async (before, limit) => (await orUnavailable(() => store.list(before, limit, undefined))).rows,
+    read: (ids) =>
+      orUnavailable(async () => {
+        const { rows } = await store.find(ids)
+        const loaded = await Promise.all(ids.map((id) => store.load(id)))
+        return rows.map((row, index) => {
+          const whole = loaded[index]
+          return row && whole && { ...row, content: whole.content, attachments: whole.attachments }
+        })
+      }),
+    insert: async (rows) => {
+      const records = rows.map((row) => packTransfer(row, keepKey))
+      const results = await orUnavailable(() => store.transfer(records))
+      const stored = rows.filter((_, index) => results[index] === 'stored' && records[index]?.job === 1)
+      scheduler.add(stored.map((row) => ({ ...unpackHead(row), notBefore: row.dueAt })))
+      return results
+    },
+    remove: async (rows) => {
+      const records = rows.map((row) => ({ id: unpackHead(row).id, rev: row.rev }))
+      const wakeUps = await orUnavailable(() => store.discard(records))
+      for (const wake of wakeUps) if (wake !== '') scheduler.remove(wake)
+      return wakeUps.map((wake) => wake !== '')
+    },
+  }
+}
+
+function packTransfer(whole: WholeRow, keepKey: number): ScriptRecord<'transfer'> {
+  const { id, messageId, fingerprint, key, keyUntil, head, attachments, group } = packWhole(whole, keepKey)
+  const job = unpackHead(whole)
+  const { content, rest, dueAt, expiresAt, nextAttemptAt, settledAt, losses } = whole
+  const status = statusOf(whole)
+  return {
+    id,
+    mid: messageId,
+    print: fingerprint ?? '',
+    key: key ?? '',
+    ttl: Math.max(1, Math.ceil(keyUntil - Date.now())),
+    head,
+    content: content ?? '',
+    files: content === null ? '' : packFiles(attachments),
+    status,
+    rest: rest ?? '',
+    due: dueAt,
+    exp: expiresAt,
+    next: nextAttemptAt ?? '',
+    settled: settledAt ?? '',
+    losses,
+    job: status === 'queued' || nextAttemptAt !== null ? 1 : 0,
+    lane: `${job.priority}:${group}`,
+    budget: waitsForTransport(unpackState(whole, job)) ? heldIndex(job.transport, job.priority) : '',
+  }
+}
