@@ -64,6 +64,11 @@ const boundaries = [
     why: 'amqplib is an optional peer: src/intake/amqpSession.ts is its only importer.',
   },
   {
+    to: ['socks', 'socks/**'],
+    from: ['workers/transports/smtp/openSocket.ts'],
+    why: 'socks is an optional peer: workers/transports/smtp/openSocket.ts is its only importer.',
+  },
+  {
     to: ['@nestjs/*', 'reflect-metadata', 'rxjs'],
     from: ['src/nestjs/**'],
     why: 'NestJS is an optional peer: only threadpost/nestjs may load it.',
@@ -129,7 +134,13 @@ const boundaries = [
     why: 'Mail is parsed in one place, src/web/parseMime.ts, for those who show it: sending never pays for it.',
   },
   {
+    to: ['workers/render/mjmlPackages.ts'],
+    from: ['workers/render/mjml.ts', 'src/bench/baselines/inlineSending.ts'],
+    why: 'MJML is put together in one place: workers/render/mjml.ts loads it on demand, and a baseline measures it.',
+  },
+  {
     to: ['workers/**'],
+    except: ['workers/render/mjmlPackages.ts'],
     from: ['workers/**'],
     why: 'The main thread reaches the pipeline through the pool; only src/threads/threadlessRunners.ts (threads: 0) and src/templates/precompile.ts (compiling by hand) may import() it.',
     dynamicFrom: ['src/threads/threadlessRunners.ts', 'src/templates/precompile.ts'],

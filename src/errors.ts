@@ -77,6 +77,12 @@ export type ErrorCode =
    */
   | 'UNSUPPORTED'
   /**
+   * The stored message can't be decrypted: none of the keys in `queue.encryption.keys` fits, or its bytes were changed. It stays
+   * in the queue as it is.
+   * @remedy Add the key with which it was encrypted. Waiting messages are then sent by themselves.
+   */
+  | 'UNREADABLE'
+  /**
    * The mailer is closed. Messages that it accepted stay in a durable queue.
    * @remedy Send before `close()`, or use another mailer.
    */

@@ -122,5 +122,12 @@ export type { WebhookFailure, WebhookMeasures, WebhookStatus } from './webhooks/
 export type { Webhooks } from './webhooks/webhooks.js'
 export type { WaitOptions } from './telemetry/waiters.js'
 export type { ComposedParts, Json, JsonObject, Mailbox, RenderedParts } from './protocol/tasks.js'
-export type { DkimReport, TlsOptions, TlsReport, TransportReport } from './protocol/transportConfig.js'
+export type {
+  DkimReport,
+  IpFamily,
+  RouteReport,
+  TlsOptions,
+  TlsReport,
+  TransportReport,
+} from './protocol/transportConfig.js'
 export type { TemplateNotes } from './protocol/templateManifest.js'

@@ -159,7 +159,7 @@ export class Mailer {
     data?: TemplateData<Name>,
     options: { locale?: TemplateLocale } = {},
   ): Promise<RenderedParts> {
-    return this.#open.templates.render(template, data, options.locale, this.#parts.intake.context())
+    return this.#open.templates.render(template, data, options, this.#parts.intake.context())
   }
 
   /** Returns the content of a message, its parts and its bytes, built in a thread from the stored mail. @returns undefined if there is no such message @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered */
@@ -169,7 +169,7 @@ export class Mailer {
 
   /** Compiles a template in a thread and reports why it is rendered per message, MJML's warnings, or its error. @throws ThreadpostError `UNKNOWN_TEMPLATE` */
   async inspect(template: string, options: { locale?: TemplateLocale } = {}): Promise<TemplateInspection> {
-    return this.#open.templates.inspect(template, options.locale)
+    return this.#open.templates.inspect(template, options)
   }
 
   /** The option `redact`, with its defaults. */

@@ -18,6 +18,8 @@ describeBothWays('what one asks of a mailer', (way) => {
     const parts = await mailer.render('welcome', { name: 'Ada', url: 'https://a.example' })
     expect(parts.subject).toBe('Hello Ada')
     expect(parts.html).toContain('Dear Ada')
+    const misspelled = { local: 'fr' } as object
+    await expect(mailer.render('welcome', {}, misspelled)).rejects.toMatchObject({ path: 'local' })
     await expect(mailer.render('nowhere')).rejects.toMatchObject({ code: 'UNKNOWN_TEMPLATE' })
     await expect(mailer.render('welcome', {})).rejects.toMatchObject({
       code: 'MISSING_DATA',
@@ -148,6 +150,9 @@ describeBothWays('what one asks of a mailer', (way) => {
     const { mailer } = await mailerWithInbox(way())
     await expect(mailer.list({ status: 'nope' } as never)).rejects.toMatchObject({ path: 'status' })
     await expect(mailer.list({ limit: 0 })).rejects.toMatchObject({ path: 'limit' })
+    // It would send cancelled messages, too.
+    await expect(mailer.retryAll({} as never)).rejects.toMatchObject({ path: 'status' })
+    await expect(mailer.sendMany('x' as never)).rejects.toMatchObject({ code: 'INVALID_MESSAGE' })
     await expect(mailer.wait('x', { timeout: 2 ** 31 })).rejects.toMatchObject({
       code: 'INVALID_OPTIONS',
       path: 'timeout',

@@ -1,5 +1,6 @@
 // The test command: what a change must pass, in the order in which it is quickest to learn of a mistake.
 // Arguments go to vitest: npm test -- test/delivery/retry.test.ts
+// npm test -- --quick takes two minutes: without lint, and without the tests that take long. A change is done when npm test passes.
 import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
@@ -9,6 +10,22 @@ import { tools } from './support/prerequisites.mjs'
 
 const root = path.dirname(import.meta.dirname)
 const inCI = process.env.CI === 'true'
+const quick = process.argv.includes('--quick')
+const chosen = process.argv.slice(2).filter((argument) => argument !== '--quick')
+/** Tests that kill processes, start servers and browsers, try thousands of generated cases, or wait. */
+const LONG = [
+  '{bench,cli,dashboard,faults,feedback,fuzz,intake,nodemailer,project,server,suppressions,threads}/**',
+  'delivery/{delivery,load,memory}*',
+  'express/{deliveryEvents,unsubscribe}*',
+  'inbox/{browser,command,images}*',
+  'queue/{outbox,postgres,redis,sqlite,writeAheadLog}*',
+  'telemetry/{monitoring,tracing}*',
+  'templates/typedTemplates*',
+  'transports/{breaker,budgets,ehlo,mailServices,rateModel,rateUnderLoad,resolvedTransports,services}*',
+  'workers/compose/{differential,dkimSigner}*',
+  'workers/render/{applicationModules,copiedAttributes,corpus,handlebars,linearTime,precompiledEquals}*',
+  'workers/smtp/{handOver,postfix,tls}*',
+]
 const sum = { passed: 0, failed: 0, skipped: 0 }
 
 const node = (script, args, options) => program(process.execPath, [path.join(root, script), ...args], options)
@@ -50,8 +67,8 @@ async function vitest() {
   const report = path.join(folder, 'vitest.json')
   const reports = path.join(folder, 'coverage')
   await mkdir(reports)
-  const chosen = process.argv.slice(2)
-  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const left = quick ? LONG.map((pattern) => `--exclude=test/${pattern}`) : []
+  const args = ['run', ...left, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const { ok, code } = await node('node_modules/vitest/vitest.mjs', [...args, ...chosen], {
     show: true,
     env: { ...process.env, TEST_COVERAGE: reports },
@@ -72,7 +89,8 @@ async function vitest() {
   else if (result.numPassedTests + result.numFailedTests === 0) fail('vitest ran no test')
   else if (!ok && sum.failed === failed) fail(`vitest ended with ${code}, though no test failed`)
   // The floors hold for the whole suite, with every server and browser that it uses.
-  if (chosen.length === 0 && complete) await step('coverage', () => coverage(reports), { show: true })
+  if (chosen.length === 0 && !quick && complete)
+    await step('coverage', () => coverage(reports), { show: true })
   await rm(folder, { recursive: true, force: true })
 }
 
@@ -86,13 +104,18 @@ const built = await step('build', () => program('npm', ['run', '--silent', 'buil
 // Each has use for one core only.
 await Promise.all([
   step('format: prettier', () => node('node_modules/prettier/bin/prettier.cjs', ['--check', '.'])),
-  step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.'])),
   step('types: tsc', () => node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.test.json'])),
-  step('unused: knip', () => node('node_modules/knip/bin/knip.js', [])),
+  ...(quick
+    ? []
+    : [
+        step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.'])),
+        step('unused: knip', () => node('node_modules/knip/bin/knip.js', [])),
+      ]),
 ])
 if (built) await vitest()
 else fail('tests: not run, since the build failed')
 
 if (sum.failed > 0) process.exitCode = 1
+if (quick) console.log('Quick: lint and the tests that take long were left out. `npm test` runs them.')
 const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''
 console.log(`${sum.passed} passed, ${sum.failed} failed${skipped}`)

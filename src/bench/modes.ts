@@ -23,8 +23,10 @@ export interface Mode {
 
 /** A description of each family, for readers new to the names. */
 export const MEANINGS: Record<Family, string> = {
-  naive: 'runs Handlebars and MJML inline for each message, and opens a nodemailer connection for each',
-  precompiled: "binds data to compiled HTML inline, and sends through nodemailer's pool",
+  naive:
+    'renders inline for each message (Handlebars and MJML, or React), and opens a nodemailer connection for each',
+  precompiled:
+    "binds data to compiled HTML inline (a React template is rendered for each message), and sends through nodemailer's pool",
   bullmq: 'BullMQ on Redis; its worker runs in the same process and sends as precompiled does',
   inline: 'threadpost in the calling thread (threads: 0), with the queue in memory',
   memory: 'threadpost, with the queue in memory',

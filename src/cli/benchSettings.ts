@@ -99,20 +99,42 @@ function availableFamilies({ redis, server }: BenchFlags, programs: Programs): F
 }
 
 async function workloadOf(flags: BenchFlags): Promise<Workload | undefined> {
-  const { template, templates, data } = flags
-  if (template === undefined) {
+  const { template: given, templates, data } = flags
+  if (given === undefined) {
     if (templates !== undefined || data !== undefined)
       throw invalid('--template: is required with --templates and --data')
     return undefined
   }
+  const folder = path.resolve(templates ?? 'templates')
+  const template = templateNameOf(folder, given)
+  const file = data ?? sampleOf(folder, template)
   return {
-    title: `template ${template}`,
-    templates: path.resolve(templates ?? 'templates'),
+    title: `template ${given}`,
+    templates: folder,
     template,
-    data: await readTemplateData(data ?? sampleOf(templates ?? 'templates', template)),
+    data: file === undefined ? await sampleIn(folder, template) : await readTemplateData(file),
     recipients: 1,
     attachment: 0,
     from: SENDER,
+  }
+}
+
+/** The name of a template may be given as that of its file, such as `welcome.tsx`. */
+function templateNameOf(folder: string, given: string): string {
+  const { name, ext } = path.parse(given)
+  const isFile = ['.mjml', '.html', '.tsx', '.jsx'].includes(ext) && existsSync(path.join(folder, given))
+  return isFile ? name : given
+}
+
+/** Returns the sample data that a template itself has, such as the `PreviewProps` of a React component. */
+async function sampleIn(templates: string, template: string): Promise<object> {
+  const { createMailer } = await import('../createMailer.js')
+  const mailer = await createMailer({ transport: 'smtp://127.0.0.1:1', from: SENDER, templates, threads: 0 })
+  try {
+    const summaries = await mailer.describeTemplates()
+    return summaries.find(({ name }) => name === template)?.sample ?? {}
+  } finally {
+    await mailer.close()
   }
 }
 

@@ -124,7 +124,7 @@ function parseServer(text: string): string {
 function transport(report: TransportReport): Finding {
   const server = report.port === 0 ? report.host : `${report.host}:${report.port}`
   if (!report.ok) return { what: 'transport', ok: false, says: `${server}: ${report.message}` }
-  const { tls, authenticated, ehloName, extensions } = report
+  const { tls, authenticated, ehloName, extensions, route } = report
   return {
     what: 'transport',
     ok: true,
@@ -133,6 +133,11 @@ function transport(report: TransportReport): Finding {
       tls === undefined
         ? 'without TLS, which is allowed on loopback only'
         : `${tls.protocol} ${tls.cipher}, certificate ${tls.authorized ? 'valid' : 'NOT VERIFIED'} for ${tls.subject} until ${tls.expires}`,
+      ...(route === undefined
+        ? []
+        : [
+            `over IPv${route.family}: ${route.localAddress} to ${route.address}${route.proxy === undefined ? '' : `, the proxy ${route.proxy}`}`,
+          ]),
       authenticated ? 'user and password were accepted' : 'without authentication',
       ...(ehloName === undefined ? [] : [`introduced as ${ehloName} (ehloName)`]),
       `extensions: ${extensions.join(', ')}`,

@@ -48,7 +48,7 @@ function planFor({ manifest, typescript, usesExpress4 }: ProjectFacts): Plan {
     script: existing === undefined || existing === start ? 'start' : OTHER_SCRIPT,
     devDependencies: {
       // Without hoisting, an editor finds the types of Express only as a direct dependency.
-      '@types/express': usesExpress4 ? EXPRESS_4_TYPES : OWN_PACKAGE.dependencies['@types/express'],
+      '@types/express': usesExpress4 ? EXPRESS_4_TYPES : OWN_PACKAGE.devDependencies['@types/express'],
       ...(needsTsx ? { tsx: TSX } : {}),
     },
   }

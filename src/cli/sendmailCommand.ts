@@ -5,6 +5,7 @@ import { type LocalMessage, localMessageOf } from '../intake/localMessage.js'
 import { DEFAULT_LIMITS } from '../intake/smtpIntakeOptions.js'
 import { isRefusal, type SmtpRefusal } from '../intake/smtpReply.js'
 import { EX, submitLocally, submitOverHttp, submitOverSmtp, type Submitted } from './sendmailRoutes.js'
+import { encryptionFlag } from './settings.js'
 import { withExamples } from './terminal.js'
 
 interface SendmailSettings {
@@ -19,6 +20,7 @@ interface SendmailSettings {
   queue?: string
   prefix?: string
   schema?: string
+  encryptionKeyFile?: string
   json?: boolean
 }
 
@@ -60,6 +62,7 @@ export function sendmailCommand(): Command {
     .addOption(
       new Option('--schema <name>', "schema of the queue's tables in Postgres").env('THREADPOST_SCHEMA'),
     )
+    .addOption(encryptionFlag())
     .option('--json', 'print the id of the message as JSON')
   // Other flags of sendmail that change nothing here: mode, body type, delivery notifications, verbosity.
   for (const flags of [
@@ -146,9 +149,9 @@ function messageFrom(
 
 function submit(
   message: LocalMessage,
-  { url = '', queue = '', token, prefix, schema }: SendmailSettings,
+  { url = '', queue = '', token, prefix = '', schema = '', encryptionKeyFile = '' }: SendmailSettings,
 ): Promise<Submitted> {
-  if (url === '' && queue !== '') return submitLocally(message, queue, { prefix, schema })
+  if (url === '' && queue !== '') return submitLocally(message, { queue, prefix, schema, encryptionKeyFile })
   const target = url === '' ? DEFAULT_URL : url
   if (/^https?:/i.test(target)) return submitOverHttp(message, target, token)
   if (/^smtps?:/i.test(target)) return submitOverSmtp(message, target)

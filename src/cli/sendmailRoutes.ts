@@ -8,7 +8,7 @@ import { isRefusal, type SmtpRefusal } from '../intake/smtpReply.js'
 import { sendSubmitted, type SubmittedMail, submittedMailOf } from '../intake/submittedMail.js'
 import { mailDate } from '../intake/traceFields.js'
 import type { MessageEvent } from '../telemetry/events.js'
-import { queueOption } from './settings.js'
+import { queueOption, type QueueSettings } from './settings.js'
 
 /** Exit codes of sysexits.h. */
 export const EX = {
@@ -139,10 +139,9 @@ function withTextForBytes(mail: MailFields): MailFields {
 /** Puts the message into a queue that another process delivers from. */
 export async function submitLocally(
   message: LocalMessage,
-  queue: string,
-  { prefix = '', schema = '' }: { prefix: string | undefined; schema: string | undefined },
+  settings: QueueSettings & { queue: string },
 ): Promise<Submitted> {
-  if (!/^[a-z]+:/i.test(queue))
+  if (!/^[a-z]+:/i.test(settings.queue))
     throw new ThreadpostError(
       'INVALID_OPTIONS',
       `--queue: a queue in memory would end with this command; use sqlite:PATH or another durable queue`,
@@ -150,10 +149,7 @@ export async function submitLocally(
     )
   const submitted = mailFor(message)
   if (isRefusal(submitted)) return { code: EX.DATAERR, text: submitted.text }
-  const mailer = await createMailer({
-    role: 'send',
-    queue: queueOption({ queue, prefix, schema }) ?? queue,
-  })
+  const mailer = await createMailer({ role: 'send', queue: queueOption(settings) ?? settings.queue })
   try {
     const receipt = await sendSubmitted(mailer, submitted)
     return isRefusal(receipt)

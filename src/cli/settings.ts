@@ -12,7 +12,7 @@ import { isPlainObject } from '../validation.js'
 /** The fields of this package's package.json that the command uses. */
 export const OWN_PACKAGE = JSON.parse(
   readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
-) as { version: string; dependencies: Record<'express' | '@types/express', string> }
+) as { version: string; dependencies: { express: string }; devDependencies: { '@types/express': string } }
 
 /** The folder of the templates in this package. */
 export const OWN_TEMPLATES = fileURLToPath(new URL('../../../templates', import.meta.url))
@@ -151,6 +151,7 @@ export interface QueueSettings {
   queue?: string
   prefix?: string
   schema?: string
+  encryptionKeyFile?: string
 }
 
 /** Adds the flags of all commands that open a queue. */
@@ -173,16 +174,39 @@ export function withQueueFlags(command: Command): Command {
         'SCHEMA',
       ),
     )
+    .addOption(encryptionFlag())
+}
+
+/** The keys themselves would be visible in the list of processes. */
+export function encryptionFlag(): Option {
+  return settingFlag(
+    '--encryption-key-file <file>',
+    'file with a key in base64 on each line, with which the queue is encrypted; the first one encrypts',
+    'ENCRYPTION_KEY_FILE',
+  )
+}
+
+/** @throws ThreadpostError `INVALID_OPTIONS` */
+function readKeys(file: string): { keys: string[] } {
+  try {
+    return { keys: readFileSync(file, 'utf8').split(/\s+/).filter(Boolean) }
+  } catch (error) {
+    const { code = 'it can’t be read' } = error as { code?: string }
+    throw new ThreadpostError('INVALID_OPTIONS', `--encryption-key-file: can't read ${file}: ${code}`, {
+      path: '--encryption-key-file',
+    })
+  }
 }
 
 /** Returns the option `queue` of `createMailer()`, or undefined. Empty settings are ignored. */
 export function queueOption(input: QueueSettings): MailerOptions['queue'] {
-  const { queue, prefix, schema } = withoutEmpty(input)
-  if (queue === undefined || (prefix === undefined && schema === undefined)) return queue
+  const { queue, prefix, schema, encryptionKeyFile } = withoutEmpty(input)
+  if (queue === undefined || (prefix ?? schema ?? encryptionKeyFile) === undefined) return queue
   return {
     url: queue,
     ...(prefix === undefined ? {} : { prefix }),
     ...(schema === undefined ? {} : { schema }),
+    ...(encryptionKeyFile === undefined ? {} : { encryption: readKeys(encryptionKeyFile) }),
   }
 }
 

@@ -7,6 +7,7 @@ import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { Consumer, QueuedMessage, QueueDriver } from '../queue/driver.js'
 import type { SharedRecords } from '../queue/records.js'
+import { unreadableSettlement } from '../queue/unreadable.js'
 import { IndexedBag } from '../structures/indexedBag.js'
 import type { SuppressionLookup } from '../suppressions/suppressionLookup.js'
 import type { DeliveryOrder, Runner } from '../threads/runner.js'
@@ -65,7 +66,6 @@ export class Dispatcher implements Consumer {
   /** The transports as deliveries know them. */
   readonly transports: TransportRegistry
   readonly #outcomes: OutcomeHandler
-  /** Deliveries in progress. */
   readonly #inFlight = new IndexedBag<DeliveryOrder>()
   readonly #admission: AdmissionQueue
   readonly #groups: GroupLimits | undefined
@@ -125,6 +125,7 @@ export class Dispatcher implements Consumer {
 
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
+    if (message.state.sealed !== undefined) return unreadableSettlement(message.state, this.#clock.now())
     return this.#filter.passes(message) ? this.#dispatch(message) : this.#deliverFiltered(message)
   }
 
@@ -281,7 +282,6 @@ export class Dispatcher implements Consumer {
       : orders.some((order) => this.#runner.withdraw(order))
   }
 
-  /** Returns the messages that wait for a budget to the queue. */
   close(): void {
     this.#filter.close()
     this.#admission.close()

@@ -57,6 +57,9 @@ export class OutcomeHandler {
     transport = message.job.transport,
   ): Settlement {
     const { job, state } = message
+    // Its process died while sending it: what was stored of it stays, until a person decides.
+    if (state.sealed !== undefined)
+      return { decision: { status: 'held', reason: 'uncertain' }, recipients: [] }
     const { clock, router, observer, setupDelay } = this.#options
     const counted = countsAsAttempt(outcome)
     const end = clock.now()

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
+import { z } from 'zod'
 import { urlOf } from '../web/listen.js'
+import { checked } from '../web/requestSchema.js'
 import { type Fault, FaultPlan, type Faults } from './faults.js'
 import { type MailFilter, matcherOf } from './mailSearch.js'
 import { MailStore, type RawMail } from './mailStore.js'
 import { MailWaiters, type WaitOptions } from './mailWaiters.js'
-import type { ReceivedMail } from './receivedMail.js'
+import { type MailSummary, type ReceivedMail, summaryOf } from './receivedMail.js'
 import { type SmtpExtension, SmtpReceiver, type Visit, VisitLog } from './smtpReceiver.js'
 
 export interface InboxOptions {
@@ -42,6 +44,11 @@ export interface Inbox {
   /** Returns the matching messages, newest first. */
   search(filter: MailFilter, limit?: number): Promise<ReceivedMail[]>
   /**
+   * Returns the matching messages as a list shows them, newest first. Without a search, each message is parsed once at most.
+   * @internal
+   */
+  summaries(q: string, limit: number): Promise<MailSummary[]>
+  /**
    * Resolves to the first matching message: one that the inbox already has, or the next one to arrive.
    * @throws Error if none arrived in time, naming the messages that did.
    */
@@ -64,8 +71,31 @@ export interface Inbox {
 
 type InboxEvent = 'received' | 'cleared' | 'faults'
 
-/** Starts an inbox on loopback. It keeps the process alive until it is closed. */
+const EXTENSIONS = [
+  'PIPELINING',
+  '8BITMIME',
+  'SMTPUTF8',
+  'ENHANCEDSTATUSCODES',
+] as const satisfies SmtpExtension[]
+const Count = z.number().min(0).or(z.literal(Infinity)).optional()
+const Options = z.strictObject({
+  port: z.int().min(0).max(65_535).optional(),
+  host: z.string().optional(),
+  keep: Count,
+  keepBytes: Count,
+  size: Count,
+  auth: z.strictObject({ user: z.string(), pass: z.string() }).optional(),
+  without: z.array(z.enum(EXTENSIONS)).optional(),
+  // The plan checks each fault.
+  faults: z.array(z.unknown()).optional(),
+} satisfies Record<keyof InboxOptions, z.ZodType>)
+
+/**
+ * Starts an inbox on loopback. It keeps the process alive until it is closed.
+ * @throws ThreadpostError `INVALID_OPTIONS`; TypeError if a fault is invalid
+ */
 export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
+  checked(Options, options, 'INVALID_OPTIONS')
   const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
   const store = new MailStore(keep, keepBytes)
   const visits = new VisitLog(Math.min(keep, 500))
@@ -109,6 +139,8 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
       return mail === undefined ? undefined : store.parse(mail)
     },
     search,
+    summaries: async (q, limit) =>
+      q.trim() === '' ? store.newest(limit) : (await search({ q }, limit)).map(summaryOf),
     delete: (id) => {
       const existed = store.delete(id)
       if (existed) events.emit('cleared')

@@ -1,8 +1,7 @@
 import { html, type Html, type HtmlValue, logo, page } from '../web/page.js'
 import { type Fault, type FaultAction, type FaultStep, replyOf } from './faults.js'
-import { hasAttachment } from './mailSearch.js'
 import { mailPane, subjectOf, time, type View } from './mailView.js'
-import type { ReceivedMail } from './receivedMail.js'
+import type { MailSummary, ReceivedMail } from './receivedMail.js'
 
 /** The faults that the dialog offers: those that a sender must handle. */
 const PRESETS: readonly { name: string; fault: Fault }[] = [
@@ -138,7 +137,7 @@ function replyText(fault: Fault): string {
 /** The list of messages and the open message. */
 export interface InboxPage {
   /** Newest first. */
-  mails: readonly ReceivedMail[]
+  mails: readonly MailSummary[]
   /** The number of messages that the inbox keeps. */
   kept: number
   /** The search, or ''. */
@@ -221,7 +220,7 @@ function list({ mails, kept, q, root, opened }: InboxPage, query: string): Html 
     ${q === '' && rest > 0 && html`<p class="found">${count(rest)} older messages are not listed. Use search to find them.</p>`}`
 }
 
-function row(mail: ReceivedMail, root: string, query: string, opened: string | undefined): Html {
+function row(mail: MailSummary, root: string, query: string, opened: string | undefined): Html {
   return html`<li>
     <a
       class="row"
@@ -233,8 +232,8 @@ function row(mail: ReceivedMail, root: string, query: string, opened: string | u
       >
       ${time(mail.receivedAt)}
       <span class="row-subject">${subjectOf(mail)}</span>
-      ${hasAttachment(mail) && html`<span class="row-files">${filesOf(mail)}</span>`}
-      <span class="row-text">${snippetOf(mail)}</span>
+      ${mail.files > 0 && html`<span class="row-files">${mail.files} ${mail.files === 1 ? 'file' : 'files'}</span>`}
+      <span class="row-text">${mail.snippet}</span>
     </a>
   </li>`
 }
@@ -258,13 +257,4 @@ function placeholder(mails: number): Html {
 
 function count(value: number): string {
   return value.toLocaleString('en-US')
-}
-
-function filesOf({ attachments }: ReceivedMail): string {
-  const files = attachments.filter(({ inline }) => !inline).length
-  return `${files} ${files === 1 ? 'file' : 'files'}`
-}
-
-function snippetOf(mail: ReceivedMail): string {
-  return (mail.text ?? '').slice(0, 400).replace(/\s+/g, ' ').trim().slice(0, 140)
 }

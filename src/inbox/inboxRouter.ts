@@ -58,6 +58,12 @@ const MAX_LISTED = 200
  * @throws ThreadpostError `INVALID_OPTIONS`
  */
 export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Middleware {
+  if ((inbox as Inbox | undefined) === undefined)
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      "inbox: is required: mailer.inbox exists only with the transport 'inbox:', so mount the router only then",
+      { path: 'inbox' },
+    )
   const { guard, hosts, home, dashboard } = checked(Options, options, 'INVALID_OPTIONS')
   const router = Router()
   const links = new ImageLinks(randomBytes(32))
@@ -87,7 +93,7 @@ export function inboxRouter(inbox: Inbox, options: InboxRouterOptions = {}): Mid
     const q = typeof query['q'] === 'string' ? query['q'].slice(0, 500) : ''
     response.type('html').send(
       inboxPage({
-        mails: await inbox.search({ q }, MAX_LISTED),
+        mails: await inbox.summaries(q, MAX_LISTED),
         kept: inbox.stored().length,
         q,
         faults: inbox.faults.list(),

@@ -24,8 +24,22 @@ const MAX_SEARCHED = 1024 * 1024
 
 type Matcher = (mail: ReceivedMail) => boolean
 
+const FIELDS = ['q', 'from', 'to', 'subject', 'text', 'attachment'] as const satisfies (keyof MailFilter)[]
+
+/**
+ * Refuses a condition that doesn't exist: without it, every mail would match, and a test would pass for the wrong reason.
+ * @throws TypeError
+ */
+export function refuseUnknown(conditions: object, known: readonly string[]): void {
+  const unknown = Object.keys(conditions).find((name) => !known.includes(name))
+  if (unknown !== undefined)
+    throw new TypeError(`${unknown.slice(0, 100)} is not a condition; there are ${known.join(', ')}`)
+}
+
 /** Returns the predicate that a filter describes. */
-export function matcherOf({ q = '', from, to, subject, text, attachment }: MailFilter): Matcher {
+export function matcherOf(filter: MailFilter): Matcher {
+  refuseUnknown(filter, FIELDS)
+  const { q = '', from, to, subject, text, attachment } = filter
   const matchers = termsOf(q).map(matcherOfTerm)
   if (from !== undefined) matchers.push(sentBy(from))
   if (to !== undefined) matchers.push(sentTo(to))

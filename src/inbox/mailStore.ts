@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { parseMime } from '../web/parseMime.js'
-import { type ReceivedMail, toReceivedMail } from './receivedMail.js'
+import { fileURLToPath } from 'node:url'
+import { type MailContents, parseMime } from '../web/parseMime.js'
+import { ThreadReader } from '../web/threadReader.js'
+import { type MailSummary, type ReceivedMail, summaryOf, toReceivedMail } from './receivedMail.js'
 
 export interface InboxEnvelope {
   /** The reverse-path (RFC 5321 section 3.3); '' for a bounce. */
@@ -24,6 +26,41 @@ const TIME_SLICE = 5
 /** Bytes of the messages that are also kept parsed. Others are parsed again on each read. */
 const PARSED_BYTES = 64 * 1024 * 1024
 
+/** Bytes up to which a message is parsed at once: that takes less time than its way to a thread and back. */
+const SMALL = 64 * 1024
+/** Bytes up to which a message is parsed; a larger one is shown raw. */
+const MAX_PARSED = 64 * 1024 * 1024
+/** Milliseconds for parsing one message. */
+const TIMEOUT = 60_000
+/** Megabytes that the thread may use. */
+const MEMORY = 1_024
+
+/** The thread that parses large messages of all inboxes in this process. */
+let thread: ThreadReader<MailContents> | undefined
+
+/** Parses a message within the limits; beyond them, only the start of its header. Never rejects. */
+async function contentsOf(raw: Uint8Array): Promise<MailContents> {
+  if (raw.byteLength <= SMALL) return parseMime(raw)
+  if (raw.byteLength > MAX_PARSED) return onlyHeader(raw, `is larger than ${MAX_PARSED / 1024 / 1024} MB`)
+  try {
+    thread ??= new ThreadReader({
+      file: fileURLToPath(new URL('../web/parseMime.js', import.meta.url)),
+      name: 'parseMime',
+      timeout: TIMEOUT,
+      memory: MEMORY,
+      failure: () => new Error('the thread ended, or the message took too long'),
+    })
+    return (await thread.read(raw)) ?? onlyHeader(raw, "can't be parsed")
+  } catch {
+    return onlyHeader(raw, `takes more than ${TIMEOUT / 1_000} s or ${MEMORY} MB to parse`)
+  }
+}
+
+function onlyHeader(raw: Uint8Array, reason: string): MailContents {
+  const { html: _html, text: _text, ...contents } = parseMime(raw.subarray(0, SMALL))
+  return { ...contents, attachments: [], leftOut: [`The mail ${reason}: it is shown raw.`] }
+}
+
 /** Keeps the last messages as bytes. They are parsed only on demand, so that receiving stays cheap. */
 export class MailStore {
   readonly #maxMails: number
@@ -31,9 +68,13 @@ export class MailStore {
   readonly #mails = new Map<string, RawMail>()
   /** The messages read last, newest last. */
   readonly #parsed = new Map<RawMail, Promise<ReceivedMail>>()
+  /** A message is parsed once for the list, however often that is read. */
+  readonly #summaries = new WeakMap<RawMail, MailSummary>()
   #parsedBytes = 0
   #bytes = 0
   #count = 0
+  /** The start of the current slice of work. */
+  #since = 0
 
   constructor(maxMails: number, maxBytes: number) {
     this.#maxMails = maxMails
@@ -80,7 +121,7 @@ export class MailStore {
   parse(mail: RawMail): Promise<ReceivedMail> {
     const known = this.#parsed.get(mail)
     if (known !== undefined) return known
-    const parsed = Promise.resolve(toReceivedMail(mail, parseMime(mail.raw)))
+    const parsed = this.#parse(mail)
     // A deleted message is never removed from the cache, so it isn't added.
     if (!this.#mails.has(mail.id)) return parsed
     this.#parsed.set(mail, parsed)
@@ -92,14 +133,35 @@ export class MailStore {
     return parsed
   }
 
+  async #parse(mail: RawMail): Promise<ReceivedMail> {
+    const parsed = toReceivedMail(mail, await contentsOf(mail.raw))
+    this.#summaries.set(mail, summaryOf(parsed))
+    return parsed
+  }
+
+  /** The newest messages as a list shows them, newest first. */
+  async newest(limit: number): Promise<MailSummary[]> {
+    const summaries: MailSummary[] = []
+    for (const mail of this.list().reverse().slice(0, limit)) {
+      const known = this.#summaries.get(mail)
+      summaries.push(known ?? summaryOf(await this.parse(mail)))
+      if (known === undefined) await this.#breathe()
+    }
+    return summaries
+  }
+
+  /** Gives the event loop a turn if it had none for a while. */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#since < TIME_SLICE) return
+    await setImmediate()
+    this.#since = performance.now()
+  }
+
   /** All kept messages, newest first. Yields to the event loop regularly, because parsing 500 messages takes half a second. */
   async *newestFirst(): AsyncGenerator<ReceivedMail, void, undefined> {
-    let since = performance.now()
     for (const mail of this.list().reverse()) {
       yield await this.parse(mail)
-      if (performance.now() - since < TIME_SLICE) continue
-      await setImmediate()
-      since = performance.now()
+      await this.#breathe()
     }
   }
 

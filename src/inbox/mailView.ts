@@ -194,7 +194,7 @@ function people(addresses: readonly InboxAddress[]): string {
   return listed(addresses.map(({ name, address }) => (name === '' ? address : `${name} <${address}>`)))
 }
 
-export function subjectOf(mail: ReceivedMail): string {
+export function subjectOf(mail: Pick<ReceivedMail, 'subject'>): string {
   return mail.subject === '' ? '(no subject)' : mail.subject.slice(0, LISTED_TEXT)
 }
 

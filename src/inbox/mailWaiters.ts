@@ -1,4 +1,4 @@
-import { type MailFilter, matcherOf } from './mailSearch.js'
+import { type MailFilter, matcherOf, refuseUnknown } from './mailSearch.js'
 import type { MailStore, RawMail } from './mailStore.js'
 import type { ReceivedMail } from './receivedMail.js'
 
@@ -40,6 +40,7 @@ export class MailWaiters {
   waitFor({ timeout = 5000, signal, ...query }: WaitOptions): Promise<ReceivedMail> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
+      refuseUnknown(query, ['to', 'subject', 'where'])
       const onTimeout = () => {
         this.#remove(waiter)
         void this.#timeoutError(query, timeout).then(reject)

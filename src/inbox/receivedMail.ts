@@ -143,3 +143,33 @@ function throwMissing(
   const found = there.length === 0 ? `it has no ${what}s` : `it has ${there.join(', ')}`
   throw new Error(`The mail '${subject}' has no ${what} ${wanted}: ${found}`)
 }
+
+/** A message as a list shows it. Bounded, whatever the message. */
+export interface MailSummary extends Omit<RawMail, 'raw'> {
+  subject: string
+  /** Number of attachments. */
+  files: number
+  /** The beginning of the text. */
+  snippet: string
+}
+
+/** Characters of the subject in a list. */
+const LISTED_SUBJECT = 1_000
+
+export function summaryOf({
+  id,
+  envelope,
+  receivedAt,
+  subject,
+  attachments,
+  text = '',
+}: ReceivedMail): MailSummary {
+  return {
+    id,
+    envelope,
+    receivedAt,
+    subject: subject.slice(0, LISTED_SUBJECT),
+    files: attachments.filter(({ inline }) => !inline).length,
+    snippet: text.slice(0, 400).replace(/\s+/g, ' ').trim().slice(0, 140),
+  }
+}

@@ -7,6 +7,8 @@ import type { Message, MessageAttempt } from './messageView.js'
  */
 export function explain(message: Message): string {
   const last = message.attempts.at(-1)
+  if (message.unreadable === true)
+    return `The message (${message.status}) can't be decrypted: its key is missing in queue.encryption.keys. It is kept as it is.`
   switch (message.status) {
     case 'queued':
       return queued(message)

@@ -117,11 +117,12 @@ export class Intake {
   }
 
   async takeAll(mails: readonly (Mail | PreparedMail)[], options: SendOptions = {}): Promise<SendResult[]> {
+    check.array(mails, '', Infinity)
     const tx = transactionOf(options, this.#parts.queue)
     const ready = await this.#interceptedAll(mails)
-    const check = () => ready.map((mail) => orError(() => this.#toJob(mail)))
-    let jobs = check()
-    if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = check()
+    const convert = () => ready.map((mail) => orError(() => this.#toJob(mail)))
+    let jobs = convert()
+    if (jobs.some(mayBeStale) && (await this.#parts.templates.refresh())) jobs = convert()
     const accepted = jobs.filter((job): job is MailJob => !(job instanceof ThreadpostError))
     const answers = (await this.#enqueue(accepted, tx)).values()
     return jobs.map((job) =>

@@ -19,6 +19,7 @@ export type MailFieldType =
   | 'object'
   | 'oneOrMoreStrings'
   | 'onUncertain'
+  | 'raw'
   | 'time'
 
 export interface MailField {
@@ -54,9 +55,9 @@ export const MAIL_FIELDS = {
   html: { type: 'string', description: 'HTML that is sent unchanged.' },
   text: { type: 'string', description: 'Plain text that is sent unchanged.' },
   raw: {
-    type: 'string',
+    type: 'raw',
     description:
-      'A finished message (RFC 5322) that is sent unchanged. Requires `envelope`, and excludes every field that would become part of a message.',
+      'A finished message (RFC 5322) that is sent unchanged, as text or as `{ base64 }`. Requires `envelope`, and excludes every field that would become part of a message.',
   },
   to: {
     type: 'addresses',

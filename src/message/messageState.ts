@@ -56,6 +56,8 @@ export interface MailJob extends MessagePayload {
   suppressed?: SuppressedRecipient[]
   /** Hash of the caller's mail; present with an idempotency key, and if the mail was prepared. */
   fingerprint?: string
+  /** Present if it can't be decrypted: then only what the queue stores clear is here. */
+  sealed?: string
 }
 
 /**
@@ -144,6 +146,8 @@ export interface MessageState {
   /** When it last became due, in ms since the epoch: the start of its wait for a thread. */
   dueAt: number
   settledAt?: number
+  /** The stored state, if the message can't be decrypted: then the fields beside the status and the times are not known. */
+  sealed?: string
 }
 
 /** The result of a delivery: the attempt, and the decision about what to do next. */

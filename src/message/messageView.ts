@@ -50,6 +50,8 @@ export interface Message {
   settledAt?: string
   attempts: MessageAttempt[]
   recipients: RecipientState[]
+  /** Present if the message can't be decrypted: addresses, subject, attempts, and recipients are not known. */
+  unreadable?: true
 }
 
 /** One delivery attempt of a {@link Message}. Times are ISO 8601. */
@@ -107,6 +109,7 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     ...(state.settledAt === undefined ? {} : { settledAt: iso(state.settledAt) }),
     attempts: state.attempts.map((attempt) => toMessageAttempt(attempt, job.transport)),
     recipients: shownRecipients(state),
+    ...(state.sealed === undefined ? {} : { unreadable: true as const }),
   }
 }
 

@@ -73,6 +73,8 @@ export async function applyToAll(
   filter: MessageFilter,
   act: (id: string) => Promise<unknown>,
 ): Promise<number> {
+  // Without a status, a cancelled message would be sent like a failed one.
+  check.oneOf(checkListQuery(filter).status, 'status', STATUSES)
   let count = 0
   for await (const page of pagesOf(list, filter)) count += await applyToEach(page, act)
   return count

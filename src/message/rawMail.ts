@@ -108,7 +108,7 @@ function octetsOf(raw: unknown, check: Validator): string {
   if (typeof raw === 'string') return ASCII.test(raw) ? raw : Buffer.from(raw).toString('latin1')
   if (types.isUint8Array(raw))
     return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
-  // The JSON form of bytes in a prepared mail.
+  // The JSON form of bytes: in a prepared mail, and over HTTP.
   if (isPlainObject(raw) && typeof raw['base64'] === 'string')
     return Buffer.from(raw['base64'], 'base64').toString('latin1')
   return check.fail('raw', `must be a string or bytes, got ${kindOf(raw)}`)

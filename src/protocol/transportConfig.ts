@@ -45,6 +45,9 @@ export interface DkimKey {
   privateKey: string
 }
 
+/** The version of IP of the connections: 4 or 6 for only that, or the one that is tried first. */
+export type IpFamily = 4 | 6 | 'ipv4first' | 'ipv6first'
+
 /** Milliseconds. Each limit is absolute: a server that sends single bytes doesn't extend it. */
 export interface SmtpTimeouts {
   connect: number
@@ -75,8 +78,10 @@ export interface SmtpTransport {
   pipelineDepth?: number
   /** Whether to ask for delivery status notifications (RFC 3461) if the server offers DSN. */
   dsn?: true
-  /** URL of an HTTP proxy. */
+  /** URL of an HTTP or SOCKS5 proxy. */
   proxy?: string
+  /** The only version of IP, or the one that is tried first. */
+  family?: IpFamily
   /** The address of this machine to connect from. */
   localAddress?: string
   dkim?: DkimKey[]
@@ -227,6 +232,17 @@ export interface TlsReport {
   expires: string
 }
 
+/** The path of a connection. */
+export interface RouteReport {
+  /** The IP address that the connection goes to: the server's, or the proxy's. */
+  address: string
+  family: 4 | 6
+  /** The IP address of this machine that it comes from. */
+  localAddress: string
+  /** URL of the proxy without its credentials. @default none */
+  proxy?: string
+}
+
 /** How a DKIM key compares with its record in the DNS. */
 export interface DkimReport {
   domain: string
@@ -253,6 +269,8 @@ export type TransportReport = {
       ok: true
       /** Absent if the connection is not encrypted. */
       tls?: TlsReport
+      /** Absent for services. */
+      route?: RouteReport
       authenticated: boolean
       /** The name that was sent in EHLO; absent for services. */
       ehloName?: string

@@ -3,6 +3,7 @@ import { applyReports } from '../feedback/applyReports.js'
 import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
 import { enter, isSettled, markSent, type MessageState, redrive } from '../message/messageState.js'
 import { quoted } from '../validation.js'
+import { unreadable } from './unreadable.js'
 
 /** The message that an operator acts on, as its queue has it. */
 interface ActionTarget {
@@ -32,6 +33,7 @@ export const cancelManually: ManualAction = ({ id, state, now, cancelDelivery })
 }
 
 export const retryManually: ManualAction = ({ id, state, now, maxAge }) => {
+  refuseUnreadable(id, state)
   const { status } = state
   if (status === 'queued' || status === 'sending' || status === 'sent')
     throw conflict(id, `is ${status}; there is nothing to retry`)
@@ -40,6 +42,7 @@ export const retryManually: ManualAction = ({ id, state, now, maxAge }) => {
 }
 
 export const markSentManually: ManualAction = ({ id, state, now }) => {
+  refuseUnreadable(id, state)
   const { status } = state
   if (status !== 'held' && status !== 'deferred')
     throw conflict(id, `is ${status}; only a held or deferred message can be marked as sent`)
@@ -50,9 +53,15 @@ export const markSentManually: ManualAction = ({ id, state, now }) => {
 /** Adds delivery reports to the recipients of a message: see `src/feedback/`. */
 export function withReports(reports: readonly RecipientReport[]): ManualAction {
   return ({ id, state, now }) => {
+    refuseUnreadable(id, state)
     if (state.status === 'sending') throw conflict(id, 'is being sent; its outcome comes before reports')
     return applyReports(state, reports, now)
   }
+}
+
+/** A message that can't be decrypted may be cancelled, but its recipients are not known. */
+function refuseUnreadable(id: string, state: MessageState): void {
+  if (state.sealed !== undefined) throw unreadable(id)
 }
 
 /** Whether a message with this status loses its content. Only a sent message does: any other can be retried. */

@@ -11,6 +11,7 @@ import type { HistogramSnapshot } from '../structures/histogram.js'
 import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
 import type { ManualAction } from './actions.js'
+import type { QueueEncryption } from './encryption/queueEncryption.js'
 import type { RecordChange, SharedRecords } from './records.js'
 import type { StoredRow, WholeRow } from './storedRow.js'
 
@@ -113,6 +114,8 @@ export interface DriverOptions {
   recordsOf?: RecordsOf | undefined
   /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
   admit?: Admit
+  /** Encrypts what is stored. @default everything is stored clear */
+  encryption?: QueueEncryption
 }
 
 export interface RetentionOptions {

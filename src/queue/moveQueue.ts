@@ -256,10 +256,12 @@ async function copyRecords(
     const range = { ...rangeOf(kind.prefix), limit: PAGE }
     for (;;) {
       const [records = []] = await from.read([range])
-      const there = await to.read(records.map(({ key }) => ({ from: key, to: `${key}\x00` })))
+      const there = await to.read(
+        records.map(({ key: stored, name: key = stored }) => ({ from: key, to: `${key}\x00` })),
+      )
       const missing = records.filter((_, index) => there[index]?.length === 0)
       const changes = missing.map((record): RecordChange => {
-        const { key, numbers, document } = record
+        const { key: stored, name: key = stored, numbers, document } = record
         const keepUntil = kind.keepUntil(record)
         return { key, keepUntil, raise: numbers, ...(document === undefined ? {} : { document }) }
       })

@@ -5,6 +5,7 @@ import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
 import { Validator, isPlainObject } from '../validation.js'
 import type { DriverOptions, QueueDriver } from './driver.js'
+import { checkKeys, type EncryptionOptions, resolveKeys } from './encryptionKeys.js'
 import { MemoryQueue } from './memory/driver.js'
 import { journalFile } from './sqlite/outboxProtocol.js'
 
@@ -31,10 +32,16 @@ export interface QueueOptions {
   listen?: boolean
   /** Options for pg's Pool, which override the URL: `{ ssl, max, … }`. @default none */
   postgres?: Record<string, unknown>
+  /** Encrypts what the queue stores of addresses and content. A queue in memory stores nothing and ignores it. @default none: stored clear */
+  encryption?: EncryptionOptions
 }
 
-export type QueueSpec =
+export type QueueSpec = (
   { kind: 'memory' } | { kind: 'sqlite'; file: string; maxSize?: number } | RedisSpec | PostgresSpec
+) & {
+  /** Keys of 32 bytes each. */
+  encryptionKeys?: readonly Uint8Array[]
+}
 
 interface PostgresSpec {
   kind: 'postgres'
@@ -63,7 +70,7 @@ const MIN_SIZE = 1024 * 1024
 /** Checks the option `queue` and fills in the defaults. */
 export function resolveQueue(check: Validator, value: unknown): QueueSpec {
   const input = isPlainObject(value)
-    ? check.object(value, 'queue', ['url', ...Object.keys(FIELDS)])
+    ? check.object(value, 'queue', ['url', 'encryption', ...Object.keys(FIELDS)])
     : { url: value }
   const path = isPlainObject(value) ? 'queue.url' : 'queue'
   const url = check.string(input['url'], path)
@@ -80,6 +87,18 @@ export function resolveQueue(check: Validator, value: unknown): QueueSpec {
         `applies to ${owner}: queues only${field === 'maxSize' ? '; see limits.queue' : ''}`,
       )
   }
+  const spec = specOf(check, input, kind, url, path)
+  if (input['encryption'] !== undefined) spec.encryptionKeys = resolveKeys(check, input['encryption'])
+  return spec
+}
+
+function specOf(
+  check: Validator,
+  input: Record<string, unknown>,
+  kind: QueueSpec['kind'],
+  url: string,
+  path: string,
+): QueueSpec {
   switch (kind) {
     case 'memory':
       return { kind }
@@ -171,30 +190,44 @@ export function journalFileOf(queue: QueueSpec, token: string): string | undefin
   return queue.kind === 'sqlite' ? journalFile(path.resolve(queue.file), token) : undefined
 }
 
+type OpenOptions = DriverOptions & { logger: Logger; clock: Clock; token: string }
+
 /**
  * Opens the queue that the options name. Loads only that driver; the one for memory is always loaded.
  * @throws ThreadpostError `START_FAILED`
  */
-export async function openQueue(
-  queue: QueueSpec,
-  options: DriverOptions & { logger: Logger; clock: Clock; token: string },
-): Promise<QueueDriver> {
+export async function openQueue(queue: QueueSpec, options: OpenOptions): Promise<QueueDriver> {
+  const { encryptionKeys, ...spec } = queue
+  if (spec.kind === 'memory') return openDriver(spec, options)
+  const encryption =
+    encryptionKeys && (await import('./encryption/queueEncryption.js')).createEncryption(encryptionKeys)
+  const driver = await openDriver(spec, encryption === undefined ? options : { ...options, encryption })
+  try {
+    await checkKeys(driver, encryption, options.logger)
+  } catch (error) {
+    await driver.close()
+    throw error
+  }
+  return driver
+}
+
+async function openDriver(spec: QueueSpec, options: OpenOptions): Promise<QueueDriver> {
   const { clock, token, ...rest } = options
-  switch (queue.kind) {
+  switch (spec.kind) {
     case 'memory':
       return new MemoryQueue({ ...rest, clock })
     case 'sqlite': {
-      const { kind: _, ...location } = queue
+      const { kind: _, ...location } = spec
       return (await import('./sqlite/driver.js')).SqliteQueue.open({ ...rest, ...location, token })
     }
     case 'redis': {
-      const { kind: _, spool, ...location } = queue
+      const { kind: _, spool, ...location } = spec
       const redis = { ...rest, ...location }
       if (spool === undefined) return (await import('./redis/driver.js')).RedisQueue.open(redis)
       return (await import('./redis/spooledQueue.js')).SpooledQueue.open(redis, spool)
     }
     case 'postgres': {
-      const { kind: _, ...location } = queue
+      const { kind: _, ...location } = spec
       return (await import('./postgres/driver.js')).PostgresQueue.open({ ...rest, ...location })
     }
   }

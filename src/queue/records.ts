@@ -23,6 +23,8 @@ export interface RecordChange {
 /** A record as it is read. */
 export interface SharedRecord {
   key: string
+  /** The key that the record was written with, if an encrypted queue stores a token in its place. */
+  name?: string
   /** Milliseconds since the last change, by the queue's own clock: the processes of a fleet may disagree about the time. */
   age: number
   numbers: Record<string, number>
@@ -61,6 +63,9 @@ export function applyChange(value: RecordValue, { add = {}, raise = {}, document
   for (const [name, least] of Object.entries(raise)) numbers[name] = Math.max(numbers[name] ?? least, least)
   if (document !== undefined) value.document = document
 }
+
+/** A key that names an address: `s:`, the encoded address, and the rest. Groups: all up to the rest, `s:`, and the address. */
+export const ADDRESS_KEY = /^((s:)([^:]+):)/
 
 /** Returns the range of all keys that begin with a prefix. */
 export function rangeOf(prefix: string): RecordRange {

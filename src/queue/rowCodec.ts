@@ -7,11 +7,14 @@ import {
   MAX_PRIORITY,
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
-import type { Content, JobAttachment, JsonText } from '../protocol/tasks.js'
+import type { Content, JsonText } from '../protocol/tasks.js'
+import type { RowCipher } from './encryption/rowCipher.js'
 import { keyExpiry } from './idempotencyKeys.js'
 import { withShownStatus } from './listing.js'
 import {
   type AttachmentBytes,
+  type ContentSummary,
+  type JobHead,
   type LoadedRow,
   type NewRow,
   STATUS_NAMES,
@@ -21,41 +24,50 @@ import {
   type ClaimedRow,
   type WholeRow,
 } from './storedRow.js'
+import { unreadable } from './unreadable.js'
 
-/** The part of a job's content that remains when data and bodies are dropped. */
-type ContentSummary =
-  { kind: 'template'; name: string; locale?: string } | { kind: Exclude<Content['kind'], 'template'> }
-/** The job without its content, as `head` stores it. */
-type JobHead = Omit<MailJob, 'content' | 'attachments'> & {
-  content: ContentSummary
-  attachments: Omit<JobAttachment, 'content'>[]
-}
 /** The state without the fields that have their own columns, as `rest` stores it. */
 type StateRest = Pick<
   MessageState,
   'uncertain' | 'heldReason' | 'counted' | 'attempts' | 'recipients' | 'subject' | 'loaded'
 >
 
-/** The unchanging part of another queue's message. @param keepKey as for {@link packJob} */
-export function packWhole(row: WholeRow, keepKey: number): NewRow {
-  const { head, content, attachments } = row
-  return {
-    ...packJob(unpackHead(row), keepKey),
+/**
+ * The unchanging part and the state of another queue's message.
+ * @param keepKey as for {@link packJob}
+ * @throws ThreadpostError `UNREADABLE`
+ */
+export function packWhole(
+  row: WholeRow,
+  keepKey: number,
+  cipher: RowCipher | undefined,
+): NewRow & Pick<StateRow, 'rest'> {
+  const { head, content, attachments, rest } = row
+  const job = unpackHead(row)
+  if (job.sealed !== undefined) throw unreadable(job.id)
+  const clear = {
+    ...packJob(job, keepKey),
     head,
     content: content ?? '',
     attachments: attachments.length === 0 ? null : attachments,
   }
+  if (cipher === undefined) return { ...clear, rest }
+  const sealed = cipher.sealRow(clear, JSON.parse(head) as JobHead)
+  return { ...sealed, rest: rest === null || rest === '' ? null : cipher.sealRest(job.id, rest) }
 }
 
-/** @param keepKey minimum time in ms for which an idempotency key is remembered */
-export function packJob(job: MailJob, keepKey: number): NewRow {
+/**
+ * @param keepKey minimum time in ms for which an idempotency key is remembered
+ * @param cipher of an encrypted queue
+ */
+export function packJob(job: MailJob, keepKey: number, cipher?: RowCipher): NewRow {
   const { content, attachments } = job
   const head: JobHead = {
     ...job,
     content: summaryOf(content),
     attachments: attachments.map(({ content: _, ...metadata }) => metadata),
   }
-  return {
+  const row: NewRow = {
     id: job.id,
     messageId: job.messageId,
     head: JSON.stringify(head),
@@ -70,6 +82,7 @@ export function packJob(job: MailJob, keepKey: number): NewRow {
     fingerprint: job.fingerprint ?? null,
     keyUntil: keyExpiry(keepKey, job),
   }
+  return cipher === undefined ? row : cipher.sealRow(row, head)
 }
 
 function summaryOf(content: Content): ContentSummary {
@@ -89,8 +102,12 @@ export function unpackClaimed(row: ClaimedRow): MailJob {
   return unpackJob(row.head, row.content, row.attachments)
 }
 
+/** @throws ThreadpostError `UNREADABLE` */
 export function unpackLoaded({ head, content, attachments }: LoadedRow): MailJob | 'dropped' {
-  return content === null ? 'dropped' : unpackJob(head, content, attachments)
+  if (content === null) return 'dropped'
+  const job = unpackJob(head, content, attachments)
+  if (job.sealed !== undefined) throw unreadable(job.id)
+  return job
 }
 
 /** Returns the job as it is shown: without data, bodies and the attachments' bytes. */
@@ -100,6 +117,18 @@ export function unpackHead(row: StoredRow): MailJob {
 
 function unpackJob(head: string, body: string | undefined, bytes: readonly AttachmentBytes[]): MailJob {
   const { content: summary, attachments, ...rest } = JSON.parse(head) as JobHead
+  // No key opens it: what it has in place of addresses are tokens.
+  if (rest.sealed !== undefined)
+    return {
+      ...rest,
+      to: [],
+      cc: [],
+      bcc: [],
+      replyTo: [],
+      tags: [],
+      attachments: [],
+      content: contentOf(summary, undefined),
+    }
   return {
     ...rest,
     content: contentOf(summary, body),
@@ -117,7 +146,8 @@ function contentOf(summary: ContentSummary, body: string | undefined): Content {
     : ({ ...summary, ...(JSON.parse(body) as object) } as Content)
 }
 
-export function packState(state: MessageState): StateRow {
+/** @param seal seals the state of an encrypted queue: see {@link sealerFor} */
+export function packState(state: MessageState, seal = (rest: string) => rest): StateRow {
   const { uncertain, heldReason, counted, attempts, recipients, subject, loaded } = state
   const rest: StateRest = { uncertain, counted, attempts, recipients }
   if (heldReason !== undefined) rest.heldReason = heldReason
@@ -129,14 +159,22 @@ export function packState(state: MessageState): StateRow {
     expiresAt: state.expiresAt,
     nextAttemptAt: state.nextAttemptAt ?? null,
     settledAt: state.settledAt ?? null,
-    rest: JSON.stringify(rest),
+    // The state that can't be decrypted stays as it is.
+    rest: state.sealed === undefined ? seal(JSON.stringify(rest)) : state.sealed || null,
   }
+}
+
+/** Returns what seals the state of a message; undefined in a queue that is not encrypted. */
+export function sealerFor(id: string, cipher: RowCipher | undefined): ((rest: string) => string) | undefined {
+  return cipher && ((rest) => cipher.sealRest(id, rest))
 }
 
 export function unpackState(row: StoredRow, job: MailJob): MessageState {
   const state = newState(job)
   delete state.nextAttemptAt
-  if (row.rest !== null) Object.assign(state, JSON.parse(row.rest) as StateRest)
+  const rest = row.rest === null ? {} : (JSON.parse(row.rest) as Partial<StateRest & { sealed: string }>)
+  if (job.sealed !== undefined || rest.sealed !== undefined) state.sealed = row.rest ?? ''
+  else Object.assign(state, rest)
   state.status = statusOf(row)
   if (state.status !== 'held') delete state.heldReason
   state.dueAt = row.dueAt

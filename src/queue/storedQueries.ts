@@ -52,22 +52,18 @@ export class StoredQueries {
 
   readonly list = async (query: ListQuery): Promise<MessagePage> => {
     const limit = pageLimit(query)
-    let before = cursorPosition(query)
     const { q = '' } = query
     if (isId(q)) return this.#listOne(q, query)
-    const messages: Message[] = []
-    for (let scanned = 0; scanned < MAX_SCANNED;) {
-      const { paused, rows } = await this.#guard(() => this.#store.list(before, limit, query.status))
-      scanned += rows.length
-      for (const row of rows) {
-        before = row.seq
-        if (!fits(row, paused, query)) continue
-        messages.push(show(row, paused))
-        if (messages.length === limit) return { messages, cursor: String(before) }
-      }
-      if (rows.length < limit) return { messages }
-    }
-    return { messages, cursor: String(before) }
+    let paused = false
+    return scan(query, {
+      read: async (before) => {
+        const page = await this.#guard(() => this.#store.list(before, limit, query.status))
+        ;({ paused } = page)
+        return { rows: page.rows, next: page.rows.length < limit ? undefined : page.rows.at(-1)!.seq }
+      },
+      matches: (row) => fits(row, paused, query),
+      show: (row) => show(row, paused),
+    })
   }
 
   readonly stats = async (): Promise<QueueStats> => {
@@ -93,6 +89,37 @@ export class StoredQueries {
       show: (row) => show(row, paused),
     })
   }
+}
+
+/** How {@link scan} reads a queue. */
+interface Scan {
+  /** Reads rows below a position, newest first. `next`: the position from which to continue, if there may be more. */
+  read(before: number): Promise<{ rows: StoredRow[]; next: number | undefined }>
+  matches(row: StoredRow): boolean
+  show(row: StoredRow): Message
+}
+
+/** Reads rows from the newest on until a page is full, there are no more, or many were read. */
+export async function scan(query: ListQuery, scanned: Scan): Promise<MessagePage> {
+  const limit = pageLimit(query)
+  const messages: Message[] = []
+  let before = cursorPosition(query)
+  for (let count = 0; count < MAX_SCANNED;) {
+    const { rows, next } = await scanned.read(before)
+    count += rows.length
+    for (const row of rows) {
+      before = row.seq
+      if (!scanned.matches(row)) continue
+      messages.push(scanned.show(row))
+      const isLast = row === rows.at(-1) && next === undefined
+      if (messages.length === limit && !isLast) return { messages, cursor: String(before) }
+    }
+    if (next === undefined) return { messages }
+    before = next
+    // The page ended early: the reader has done enough.
+    if (rows.length < limit) break
+  }
+  return { messages, cursor: String(before) }
 }
 
 function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {

@@ -1,5 +1,6 @@
 /** A message as rows: what the SQLite file and Redis store, and what crosses to the outbox thread. */
-import { isSettled, type Status, STATUSES } from '../message/messageState.js'
+import { isSettled, type MailJob, type Status, STATUSES } from '../message/messageState.js'
+import type { Content, JobAttachment } from '../protocol/tasks.js'
 
 type Digits = Exclude<keyof typeof STATUSES, keyof (readonly unknown[])>
 type NumberOf<Digit> = Digit extends `${infer Number extends number}` ? Number : never
@@ -21,6 +22,21 @@ export const FIRST_SETTLED = STATUSES.findIndex(isSettled)
 /** The bytes of one attachment: text as a string, anything else as bytes. */
 export interface AttachmentBytes {
   content: string | Uint8Array
+}
+
+/** The part of a job's content that remains when data and bodies are dropped. */
+export type ContentSummary =
+  { kind: 'template'; name: string; locale?: string } | { kind: Exclude<Content['kind'], 'template'> }
+/** The job without its content, as `head` stores it. */
+export type JobHead = Omit<MailJob, 'content' | 'attachments'> & {
+  content: ContentSummary
+  attachments: Omit<JobAttachment, 'content'>[]
+}
+
+/** An idempotency key and a fingerprint as they may be stored. */
+export interface KeyForm {
+  key: string | null
+  fingerprint: string | null
 }
 
 /** A message to be inserted. */
@@ -46,6 +62,8 @@ export interface NewRow {
   fingerprint: string | null
   /** The time until which the key is remembered. */
   keyUntil: number
+  /** Other forms in which `key` and `fingerprint` may be stored: of other encryption keys, and clear. @default none */
+  otherForms?: readonly KeyForm[]
 }
 
 /** The values of a {@link NewRow} in a fixed order. Only {@link packRow} and {@link unpackRow} know the positions. */
@@ -63,6 +81,7 @@ export type PackedRow = [
   key: string | null,
   fingerprint: string | null,
   keyUntil: number,
+  otherForms: readonly KeyForm[],
 ]
 
 /** Packs a row for its way to the outbox thread: posting an object would copy the names of its fields with each message. */
@@ -81,13 +100,16 @@ export function packRow(row: NewRow): PackedRow {
     row.key,
     row.fingerprint,
     row.keyUntil,
+    row.otherForms ?? NO_FORMS,
   ]
 }
+
+const NO_FORMS: readonly KeyForm[] = []
 
 /** The reverse of {@link packRow}. */
 export function unpackRow(packed: PackedRow): NewRow {
   const [id, messageId, head, content, attachments, rank, group, acceptedAt, ...rest] = packed
-  const [notBefore, expiresAt, key, fingerprint, keyUntil] = rest
+  const [notBefore, expiresAt, key, fingerprint, keyUntil, otherForms] = rest
   return {
     id,
     messageId,
@@ -102,6 +124,7 @@ export function unpackRow(packed: PackedRow): NewRow {
     key,
     fingerprint,
     keyUntil,
+    otherForms,
   }
 }
 

@@ -117,7 +117,10 @@ export function keptUntil({ expiresAt }: Suppression): number {
   return expiresAt === undefined ? FOREVER : Date.parse(expiresAt)
 }
 
-export function fromRecord({ document = '{}' }: SharedRecord): Suppression {
+/** An entry that can't be decrypted is still shown. */
+export function fromRecord({ document }: SharedRecord): Suppression {
+  if (document === undefined)
+    return { address: '(encrypted)', reason: 'manual', since: new Date(0).toISOString() }
   return JSON.parse(document) as Suppression
 }
 

@@ -126,8 +126,11 @@ export class Suppressions {
    */
   async remove(
     address: string,
-    { stream, reason }: { stream?: string; reason?: SuppressionReason } = {},
+    options: { stream?: string; reason?: SuppressionReason } = {},
   ): Promise<boolean> {
+    // A misspelled stream must not remove the entries for all streams.
+    check.object(options, '', ['stream', 'reason'])
+    const { stream, reason } = options
     if (stream !== undefined) streamOf(stream, 'stream', check)
     const records = await this.#recordsOf(address)
     const keys = records
@@ -152,7 +155,9 @@ export class Suppressions {
    * @param options.stream @default 'transactional', as for a mail
    * @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`
    */
-  async has(address: string, { stream = DEFAULT_STREAM }: { stream?: string } = {}): Promise<boolean> {
+  async has(address: string, options: { stream?: string } = {}): Promise<boolean> {
+    check.object(options, '', ['stream'])
+    const { stream = DEFAULT_STREAM } = options
     const asked = streamOf(stream, 'stream', check)
     const records = await this.#recordsOf(address)
     return records.some((record) => countsFor(fromRecord(record), asked))

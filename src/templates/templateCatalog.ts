@@ -159,15 +159,17 @@ export class TemplateManager {
   async render<Name extends TemplateName>(
     template: Name,
     data: TemplateData<Name> | undefined,
-    locale: string | undefined,
+    selection: { locale?: string },
     context: JsonObject | undefined,
   ): Promise<RenderedParts> {
+    const { locale } = names.object(selection, '', ['locale'])
     const name = names.string(template, 'template', 200)
     await this.#catalog.retryWhenStale(() => manifestOf(name, this.#catalog.manifests))
     return partsOf(await this.#runner.render(toTemplateContent(template, data, locale), context))
   }
 
-  async inspect(template: string, locale: string | undefined): Promise<TemplateInspection> {
+  async inspect(template: string, selection: { locale?: string }): Promise<TemplateInspection> {
+    const { locale } = names.object(selection, '', ['locale'])
     const name = names.string(template, 'template', 200)
     await this.#catalog.refresh()
     const { locales, sample, error } = manifestOf(name, this.#catalog.manifests)

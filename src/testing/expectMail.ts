@@ -1,6 +1,7 @@
 import { AssertionError } from 'node:assert'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Inbox } from '../inbox/inbox.js'
+import { refuseUnknown } from '../inbox/mailSearch.js'
 import type { ReceivedMail } from '../inbox/receivedMail.js'
 
 /**
@@ -24,6 +25,16 @@ export interface ExpectedMail {
   attachments?: readonly (string | RegExp)[]
 }
 
+const CONDITIONS = [
+  'to',
+  'from',
+  'subject',
+  'text',
+  'html',
+  'links',
+  'attachments',
+] as const satisfies (keyof ExpectedMail)[]
+
 export interface ExpectOptions {
   /** Time to wait, in milliseconds. @default 5000 */
   timeout?: number
@@ -45,6 +56,7 @@ export async function expectMail(
   expected: ExpectedMail,
   { timeout = 5000 }: ExpectOptions = {},
 ): Promise<ReceivedMail> {
+  refuseUnknown(expected, CONDITIONS)
   const deadline = performance.now() + timeout
   let woken = new AbortController()
   const wake = () => woken.abort()
@@ -74,6 +86,7 @@ export async function expectNoMail(
   unexpected: ExpectedMail = {},
   { within = 100 }: { within?: number } = {},
 ): Promise<void> {
+  refuseUnknown(unexpected, CONDITIONS)
   if (within > 0) await pause(within)
   const found = (await inbox.search({})).find((mail) => mismatchesOf(mail, unexpected).length === 0)
   if (found === undefined) return

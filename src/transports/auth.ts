@@ -17,7 +17,7 @@ export interface OAuth2Options {
   clientSecret?: string
   /** Microsoft 365: the tenant (directory) of the client. @default none; give `tokenEndpoint` */
   tenantId?: string
-  /** The URL that issues tokens; https. @default Microsoft's with `tenantId`, or else Google's */
+  /** The URL that issues tokens; https, except on this machine. @default Microsoft's with `tenantId`, or else Google's */
   tokenEndpoint?: string
   /** The name that nodemailer has for `tokenEndpoint`. @default none */
   accessUrl?: string

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { DkimKey, SmtpTimeouts, SmtpTransport } from '../protocol/transportConfig.js'
+import type { DkimKey, IpFamily, SmtpTimeouts, SmtpTransport } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
 import { resolveAuth, resolveDkim } from './auth.js'
 import { resolveEhloName } from './machineName.js'
@@ -24,6 +24,8 @@ const DEFAULT_TIMEOUTS: SmtpTimeouts = {
 /** Bounds the messages that are uncertain when a connection is lost. */
 const MAX_PIPELINE_DEPTH = 64
 const MESSAGES_PER_CONNECTION = 100_000
+
+const FAMILIES: readonly IpFamily[] = [4, 6, 'ipv4first', 'ipv6first']
 
 /** @param text the URL */
 export function resolveSmtp(
@@ -76,6 +78,7 @@ export function resolveSmtp(
   if (auth !== undefined) transport.auth = auth
   if (options['proxy'] !== undefined) transport.proxy = proxyOf(check, options['proxy'], `${path}.proxy`)
   if (options['localAddress'] !== undefined) transport.localAddress = localAddressOf(check, options, path)
+  if (options['family'] !== undefined) transport.family = familyOf(check, options, host, path)
   if (options['ehloName'] !== undefined)
     transport.ehloName = resolveEhloName(check, options['ehloName'], `${path}.ehloName`)
   return transport
@@ -91,9 +94,33 @@ export function signedBy(
 
 function proxyOf(check: Validator, value: unknown, path: string): string {
   const text = check.string(value, path)
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
-    check.fail(path, "is not the URL of an HTTP proxy, such as 'http://proxy.example:3128'")
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^(?:https?|socks5h?):$/.test(url.protocol) || url.hostname === '')
+    return check.fail(
+      path,
+      "is not the URL of a proxy, such as 'http://proxy.example:3128' or 'socks5://proxy.example:1080'",
+    )
   return text
+}
+
+/** Checks that the version of IP is one that the host and the local address have. */
+function familyOf(
+  check: Validator,
+  { family, localAddress, proxy }: Record<string, unknown>,
+  host: string,
+  path: string,
+): IpFamily {
+  const at = `${path}.family`
+  const chosen = FAMILIES.find((each) => each === family)
+  if (chosen === undefined) return check.fail(at, "must be 4, 6, 'ipv4first', or 'ipv6first'")
+  if (proxy !== undefined) check.fail(at, "can't be combined with proxy")
+  for (const [name, address] of [
+    ['the host', host],
+    ['localAddress', localAddress],
+  ] as const)
+    if (typeof chosen === 'number' && isIP(String(address)) === 10 - chosen)
+      check.fail(at, `is ${chosen}, and ${name} is an address of IPv${10 - chosen}`)
+  return chosen
 }
 
 function localAddressOf(

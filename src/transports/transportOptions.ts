@@ -1,4 +1,4 @@
-import type { TlsOptions, TransportConfig } from '../protocol/transportConfig.js'
+import type { IpFamily, TlsOptions, TransportConfig } from '../protocol/transportConfig.js'
 import { isPlainObject, type Validator } from '../validation.js'
 import type { AuthOptions, DkimOptions } from './auth.js'
 import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
@@ -41,7 +41,11 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default false
    */
   dsn?: boolean
-  /** An HTTP proxy to connect through: `http://proxy.example:3128`. @default none */
+  /**
+   * A proxy to connect through: `http://user:pass@proxy.example:3128` (CONNECT), or `socks5://user:pass@proxy.example:1080` (run
+   * `npm install socks`). The proxy resolves the name of the host.
+   * @default none
+   */
   proxy?: string
   /**
    * For a transport from `resolveTransport`: whether it may send to files, to servers on this machine or a private
@@ -82,6 +86,12 @@ export interface TransportOptions extends BudgetOptions, ServiceOptions {
    * @default chosen by the operating system
    */
   localAddress?: string
+  /**
+   * The version of IP: 4 or 6 for only that, or `'ipv4first'` or `'ipv6first'` for the one to try first. If an address doesn't
+   * answer, the next one is tried after 250 ms (Happy Eyeballs, RFC 8305).
+   * @default both are tried, usually IPv6 first; or the one of `localAddress`
+   */
+  family?: IpFamily
   /**
    * Transactions after which a connection is replaced, for servers that limit the messages of a connection.
    * @default 100_000
@@ -144,6 +154,7 @@ const KEYS = [
   'dsn',
   'proxy',
   'localAddress',
+  'family',
   'dkim',
   'requireTLS',
   'ignoreTLS',

@@ -1,7 +1,7 @@
 /** Maximum number of leaf parts that are read; later ones are only in the raw mail. */
 export const MAX_PARTS = 1_000
 /** Maximum nesting of multiparts; a deeper one is treated as a file. */
-const MAX_DEPTH = 30
+export const MAX_DEPTH = 30
 /** Maximum size in bytes of the mail's header, and of a part's header. */
 const MAX_HEADER = 256 * 1024
 const MAX_PART_HEADER = 16 * 1024
@@ -42,7 +42,7 @@ export interface MimeStructure {
   header: HeaderField[]
   parts: LeafPart[]
   /** The kinds of content that exceeded the limits above, and are incomplete. */
-  leftOut: Set<'headers' | 'parts'>
+  leftOut: Set<'headers' | 'parts' | 'depth'>
 }
 
 interface Multipart {
@@ -79,12 +79,10 @@ export function parseStructure(raw: Uint8Array): MimeStructure {
   for (;;) {
     const type = parseStructuredField(valueOf(header, 'content-type') ?? defaultType(open))
     const boundary = type.parameters.get('boundary') ?? ''
-    const branches =
-      inPart &&
-      type.value.startsWith('multipart/') &&
-      boundary !== '' &&
-      boundary.length <= MAX_BOUNDARY &&
-      open.length < MAX_DEPTH
+    const nested =
+      inPart && type.value.startsWith('multipart/') && boundary !== '' && boundary.length <= MAX_BOUNDARY
+    const branches = nested && open.length < MAX_DEPTH
+    if (nested && !branches) structure.leftOut.add('depth')
     if (branches) open.push({ id: ++multiparts, subtype: type.value.slice('multipart/'.length), boundary })
 
     const delimiter = nextDelimiter(bytes, body, open, lookalikes)

@@ -3,6 +3,7 @@ import { decodeBody, parameterOf, textOf } from './mimeBody.js'
 import {
   type HeaderField,
   type LeafPart,
+  MAX_DEPTH,
   MAX_FIELDS,
   MAX_PARTS,
   parseStructuredField,
@@ -132,6 +133,9 @@ export function parseMime(raw: Uint8Array): MailContents {
         : []),
       ...(leftOut.has('parts')
         ? [`The mail has too many parts: at most the first ${MAX_PARTS} are shown.`]
+        : []),
+      ...(leftOut.has('depth')
+        ? [`The mail has parts within parts, more than ${MAX_DEPTH} deep: the deepest are shown as files.`]
         : []),
     ],
   }

@@ -56,6 +56,7 @@ const STATUS_OF: Record<ProblemCode, number> = {
   UNSUPPORTED: 501,
   QUEUE_FULL: 503,
   QUEUE_UNAVAILABLE: 503,
+  UNREADABLE: 503,
   CLOSED: 503,
   WAIT_TIMEOUT: 504,
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -120,6 +120,19 @@ describe('threadpost bench', { timeout: 600_000 }, () => {
     await expect(bench(folder, ...common)).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^threadpost: .*missing: name/) as string,
+    })
+
+    // The name of a React template's file, with the data that it has itself.
+    const react = await folderOf({
+      'templates/card.jsx': `const Card = ({ name }) => { throw new Error('no ' + name) }
+        Card.PreviewProps = { name: 'Ada' }
+        export const subject = 'Hi'
+        export default Card`,
+    })
+    await symlink(path.resolve(import.meta.dirname, '../../node_modules'), path.join(react, 'node_modules'))
+    await expect(bench(react, '--template', 'card.jsx', '--modes', 'naive')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no Ada') as string,
     })
   })
 

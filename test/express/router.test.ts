@@ -27,6 +27,16 @@ describe('sending over HTTP', () => {
     ])
   })
 
+  test('accepts a finished message as base64, as the OpenAPI document says', async () => {
+    const { call, post, inbox } = await api()
+    const eml = Buffer.from('From: a@acme.example\r\nSubject: x\r\n\r\n\xe9\r\n', 'latin1')
+    const { raw } = (await call('/openapi.json')).body.components.schemas.Mail.properties
+    expect(raw.anyOf).toMatchObject([{ type: 'string' }, { required: ['base64'] }])
+    const envelope = { from: 'a@acme.example', to: 'ada@example.com' }
+    expect((await post({ raw: { base64: eml.toString('base64') }, envelope })).status).toBe(202)
+    expect(Buffer.from((await inbox.waitFor()).raw)).toEqual(eml)
+  })
+
   test('accepts the Idempotency-Key header, quoted or not', async () => {
     const { post } = await api()
     const first = await post(MAIL, { 'idempotency-key': 'order-1' })

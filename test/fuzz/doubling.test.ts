@@ -20,18 +20,14 @@ import { TemplateFailure } from '../../workers/render/template/sourceFile.js'
 import { ReplyReader } from '../../workers/transports/smtp/reply.js'
 import { rules } from '../support/messageRules.js'
 import { randomFrom } from '../support/random.js'
+import { slowdownOf } from '../support/slowdown.js'
 import { compile, critical, helpers, sourceOf } from '../workers/render/support/both.js'
 
 /** Minutes for all targets together: `npm run test:fuzz -- --minutes N` tries that long, with patterns that differ each time. */
 const MINUTES = Number(process.env['FUZZ_MINUTES'] ?? 0)
 /** Patterns for each target in `npm test`, the same each time, so that a change fails only for what it changes. */
 const PATTERNS = 12
-const SMALLEST = 1_024
-const LARGEST = 262_144
-/** Milliseconds of CPU below which the time says more about the machine than about the input. */
-const NOISE = 60
-/** How much longer a byte of a large input may take than one of a small input. */
-const MAX_FACTOR = 3
+const SIZES = Array.from({ length: 9 }, (_, power) => 1_024 * 2 ** power)
 
 const MAIL_KEYS = Object.keys(MAIL_FIELDS)
 
@@ -334,18 +330,6 @@ function orRefused(work: () => unknown): void {
   }
 }
 
-/** Returns the milliseconds of CPU that the input takes; the best of some, because other programs share the caches. */
-function cpuTime(run: Target['run'], text: string, attempts = 1): number {
-  let best = Infinity
-  for (let attempt = 0; attempt < attempts && best > NOISE; attempt++) {
-    const before = process.cpuUsage()
-    orRefused(() => run(text))
-    const { user } = process.cpuUsage(before)
-    best = Math.min(best, user / 1_000)
-  }
-  return best
-}
-
 interface Pattern {
   start: string
   unit: string
@@ -355,28 +339,13 @@ interface Pattern {
 const inputOf = ({ start, unit, end }: Pattern, size: number): string =>
   start + unit.repeat(Math.ceil(size / unit.length)) + end
 
-/**
- * Returns how much longer each byte takes in a larger input than in the first that is large enough to measure, and for which
- * size, if that is too much.
- */
-function slowdownOf(run: Target['run'], pattern: Pattern): { size: number; factor: number } | undefined {
-  let first: number | undefined
-  for (let size = SMALLEST; size <= LARGEST; size *= 2) {
-    const time = cpuTime(run, inputOf(pattern, size))
-    if (time <= NOISE) continue
-    first ??= size
-    const perByte = (of: number): number => cpuTime(run, inputOf(pattern, of), 6) / of
-    if (time / size / (NOISE / first) < MAX_FACTOR) continue
-    const factor = perByte(size) / perByte(first)
-    if (factor >= MAX_FACTOR) return { size, factor }
-  }
-  return undefined
-}
+const patternSlowdown = (run: Target['run'], pattern: Pattern) =>
+  slowdownOf((size) => orRefused(() => run(inputOf(pattern, size))), SIZES)
 
 describe('with input from outside that doubles in size, the time per byte stays the same', () => {
   it.each(TARGETS)(
     'in $name',
-    ({ run, pieces }) => {
+    async ({ run, pieces }) => {
       const seed = MINUTES > 0 ? Date.now() % 1_000_000 : 1
       const random = randomFrom(seed)
       const some = (most: number): string =>
@@ -387,15 +356,24 @@ describe('with input from outside that doubles in size, the time per byte stays 
       const end = performance.now() + (MINUTES * 60_000) / TARGETS.length
       for (let count = 0; count < PATTERNS || performance.now() < end; count++) {
         const pattern = { start: some(3), unit: some(3), end: some(2) }
-        expect(slowdownOf(run, pattern), `${JSON.stringify(pattern)} (seed ${seed})`).toBeUndefined()
+        const slowdown = await patternSlowdown(run, pattern)
+        expect(slowdown, `${JSON.stringify(pattern)} (seed ${seed})`).toBeUndefined()
       }
     },
     MINUTES * 60_000 + 300_000,
   )
 
-  it('in templates whose partials call each other ever more often', () => {
+  it('which a quadratic step does not', async () => {
+    const quadratic = (size: number): void => {
+      for (let row = 0; row < size; row++)
+        for (let column = 0; column < size; column++) Math.imul(row, column)
+    }
+    expect(await slowdownOf(quadratic, SIZES)).toBeDefined()
+  })
+
+  it('in templates whose partials call each other ever more often', async () => {
     const { run } = TARGETS.find(({ name }) => name === 'templates') as Target
     for (const unit of ['{{> a}}', '{{#if a}}{{> a}}{{/if}}', '<mj-include path="a.mjml" />{{> a}}'])
-      expect(slowdownOf(run, { start: '{{--}}--}}', unit, end: 'x' }), unit).toBeUndefined()
+      expect(await patternSlowdown(run, { start: '{{--}}--}}', unit, end: 'x' }), unit).toBeUndefined()
   })
 })

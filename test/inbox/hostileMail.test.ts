@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { wildcardMatcher } from '../../src/inbox/faults.js'
+import { MailStore } from '../../src/inbox/mailStore.js'
 import { linksOf } from '../../src/inbox/receivedMail.js'
 import { frameDocument } from '../../src/web/frame.js'
 import { parseMime } from '../../src/web/parseMime.js'
@@ -89,6 +91,39 @@ describe('hostile mail takes time linear in its size', () => {
     expect(leftOut).toEqual(['The mail has too many parts: at most the first 1000 are shown.'])
     expect(parseMime(MAILS['of headers']!).leftOut).toHaveLength(1)
     expect(parseMime(mail(['Subject: x'], 'x')).leftOut).toEqual([])
+  })
+
+  test('reports parts that are nested too deep', () => {
+    expect(parseMime(MAILS['of parts in parts']!).leftOut).toContain(
+      'The mail has parts within parts, more than 30 deep: the deepest are shown as files.',
+    )
+  })
+
+  test('a large mail is parsed once, in a thread, however often the list and the mail are read', async () => {
+    const crossings = vi.spyOn(Worker.prototype, 'postMessage')
+    onTestFinished(() => void vi.restoreAllMocks())
+    const store = new MailStore(10, 10 * SIZE)
+    const envelope = { from: '', to: ['ada@example.com'] }
+    const large = store.add(envelope, MAILS['of thousands of parts']!)
+    store.add(envelope, mail(['Subject: Small'], 'x'))
+    const read = await Promise.all([store.newest(10), store.newest(10), store.parse(large)])
+    const again = await store.newest(10)
+    expect(again.map(({ subject, files }) => [subject, files])).toEqual([
+      ['Small', 0],
+      ['', 0],
+    ])
+    expect(read[0]).toEqual(again)
+    expect(read[2].leftOut).toEqual(['The mail has too many parts: at most the first 1000 are shown.'])
+    expect(crossings).toHaveBeenCalledTimes(1)
+  })
+
+  test('a mail that is too large to be parsed is shown raw, with its header', async () => {
+    const store = new MailStore(10, Infinity)
+    const raw = Buffer.alloc(64 * 1024 * 1024 + 1, 'Subject: Huge\r\n\r\n')
+    const contents = await store.parse(store.add({ from: '', to: ['ada@example.com'] }, raw))
+    expect(contents).toMatchObject({ subject: 'Huge', attachments: [] })
+    expect(contents.text).toBeUndefined()
+    expect(contents.leftOut).toEqual(['The mail is larger than 64 MB: it is shown raw.'])
   })
 
   test('an image with 60,000 references is not embedded in the document', () => {

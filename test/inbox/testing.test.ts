@@ -1,7 +1,15 @@
 import { AssertionError } from 'node:assert'
 import { execFile } from 'node:child_process'
 import path from 'node:path'
-import { expectMail, expectMessage, expectNoMail } from 'threadpost/testing'
+import { inboxRouter } from 'threadpost/express'
+import {
+  expectMail,
+  expectMessage,
+  expectNoMail,
+  type Inbox,
+  type InboxOptions,
+  startInbox,
+} from 'threadpost/testing'
 import { expect, test } from 'vitest'
 import { linksOf } from '../../src/inbox/receivedMail.js'
 import { mailerWithInbox } from '../support/mailer.js'
@@ -61,6 +69,36 @@ test('waitFor accepts an infinite timeout', async () => {
   const coming = inbox.waitFor({ timeout: Infinity })
   await mailer.send(RESET)
   expect((await coming).subject).toBe(RESET.subject)
+})
+
+test('a condition that does not exist is refused, because every mail would meet it', async () => {
+  const { mailer, inbox } = await mailerWithInbox()
+  await mailer.sendAndWait(RESET)
+  const misspelled = { subjekt: 'Something else' } as object
+  for (const look of [
+    () => inbox.waitFor(misspelled),
+    () => inbox.waitFor({ where: misspelled }),
+    () => inbox.search(misspelled),
+    () => expectMail(inbox, misspelled),
+    () => expectNoMail(inbox, misspelled),
+  ])
+    await expect((async () => look())()).rejects.toThrow('subjekt is not a condition')
+})
+
+test('an inbox with an unknown or invalid option does not start, and no router serves a missing one', async () => {
+  for (const [options, path] of [
+    [{ prot: 1025 }, 'prot'],
+    [{ port: '1025' }, 'port'],
+    [{ without: ['STARTTLS'] }, 'without[0]'],
+  ] as const)
+    await expect(startInbox(options as unknown as InboxOptions)).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      path,
+    })
+  const missing = undefined as unknown as Inbox
+  expect(() => inboxRouter(missing)).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTIONS', path: 'inbox' }),
+  )
 })
 
 test('expectMail shows how the closest message differs when none matches', async () => {

@@ -3,6 +3,7 @@ import { PostgresQueue } from '../../src/queue/postgres/driver.js'
 import { Validator } from '../../src/validation.js'
 import { usePostgres } from '../support/postgres.js'
 import { queueSuite } from '../support/queueSuite.js'
+import { testEncryption } from '../support/queueSuite/encryption.js'
 import type { SuiteOptions } from '../support/queueSuite/fixture.js'
 import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
 import { describeWith } from '../support/tools.js'
@@ -19,4 +20,17 @@ describeWith(['postgres'], 'a queue on Postgres', ({ postgres: tool }) => {
 
   let same: ReturnType<typeof postgres.place> | undefined
   testGroupsOfFleet((options) => openAt(options, (same ??= postgres.place())))
+
+  testEncryption(() => {
+    const place = postgres.place()
+    return {
+      open: (options) => openAt(options, place),
+      bytes: async () => {
+        const [row] = await postgres.query<{ all: string }>(
+          `SELECT schema_to_xml('${place.schema}', true, false, '')::text AS all`,
+        )
+        return Buffer.from(row!.all)
+      },
+    }
+  })
 })

@@ -76,6 +76,13 @@ describeWith(['postgres'], 'mail that is submitted in SQL', ({ postgres: tool })
       const id = await submit(queue.schema, mail)
       expect(await mailer.wait(id)).toMatchObject({ status: 'failed', attempts: [{ code }] })
     }
+    const huge = await submit(queue.schema, { ...MAIL, priority: 1e30 })
+    expect(await mailer.wait(huge)).toMatchObject({
+      status: 'failed',
+      attempts: [{ code: 'INVALID_MESSAGE' }],
+    })
+    for (const none of ['a text', 5, [MAIL], null])
+      await expect(submit(queue.schema, none as object)).rejects.toThrow('mail: must be an object')
   })
 
   it('is accepted once per idempotency key, in SQL and in JavaScript', async () => {

@@ -8,6 +8,7 @@ import { QueryTypes, Sequelize } from 'sequelize'
 import { createMailer, type Transaction } from 'threadpost'
 import { expect, it, onTestFinished } from 'vitest'
 import { mailerWithInbox, subjectsOf, testMailer, testSender } from '../support/mailer.js'
+import { startPgbouncer } from '../support/pgbouncer.js'
 import { type SharedPostgres, usePostgres } from '../support/postgres.js'
 import { describeWith } from '../support/tools.js'
 
@@ -38,6 +39,31 @@ const LIBRARIES: Record<
           client.release()
         }
       },
+    }
+  },
+  // Without the libraries themselves: an object whose method takes and returns the same.
+  'the shape of TypeORM': (url) => {
+    const { inTransaction } = clientOf({ url })
+    return {
+      end: () => Promise.resolve(),
+      inTransaction: (work) =>
+        inTransaction(async (client) => {
+          const manager = { query: async (text: string, values: unknown[]) => rowsOf(client, text, values) }
+          await work({ query: (text, values) => manager.query(text, values) })
+        }),
+    }
+  },
+  'the shape of Prisma': (url) => {
+    const { inTransaction } = clientOf({ url })
+    return {
+      end: () => Promise.resolve(),
+      inTransaction: (work) =>
+        inTransaction(async (client) => {
+          const trx = {
+            $queryRawUnsafe: async (text: string, ...values: unknown[]) => rowsOf(client, text, values),
+          }
+          await work({ query: (text, values) => trx.$queryRawUnsafe(text, ...values) })
+        }),
     }
   },
   Drizzle: (url) => {
@@ -106,8 +132,12 @@ const LIBRARIES: Record<
   },
 }
 
-function clientOf(postgres: SharedPostgres): { pool: pg.Pool; inTransaction: InTransaction } {
-  const pool = new pg.Pool({ connectionString: postgres.url, max: 8 })
+async function rowsOf(client: Transaction, text: string, values: unknown[]): Promise<unknown[]> {
+  return ((await client.query(text, values)) as pg.QueryResult).rows
+}
+
+function clientOf({ url }: Pick<SharedPostgres, 'url'>): { pool: pg.Pool; inTransaction: InTransaction } {
+  const pool = new pg.Pool({ connectionString: url, max: 8 })
   onTestFinished(() => pool.end())
   return {
     pool,
@@ -268,4 +298,38 @@ describeWith(['postgres'], 'mail in a transaction of the application', ({ postgr
       code: 'INVALID_OPTIONS',
     })
   })
+})
+
+describeWith(['postgres', 'pgbouncer'], 'a queue behind PgBouncer in transaction mode', (tools) => {
+  const postgres = usePostgres(tools.postgres)
+
+  it('delivers, waits, and takes mail in transactions, with fewer sessions than clients', async () => {
+    const url = await startPgbouncer(tools.pgbouncer, postgres.port)
+    const queue = { ...postgres.place(), url, listen: false }
+    const { inbox } = await mailerWithInbox({ role: 'deliver', queue }, { keep: 200 })
+    const mailer = await testSender({ queue })
+    const pooled = clientOf({ url })
+    const sent = Promise.allSettled(
+      Array.from({ length: 40 }, (_, n) =>
+        pooled.inTransaction(async (tx) => {
+          await mailer.send({ to: 'ada@example.com', subject: `In ${n}`, text: 'Hello' }, { tx })
+          if (n % 2 === 1) throw new Error('out of stock')
+        }),
+      ),
+    )
+    const receipts = await mailer.sendMany(
+      Array.from({ length: 60 }, (_, n) => ({ to: 'ada@example.com', subject: `Out ${n}`, text: 'Hello' })),
+    )
+    expect((await sent).filter(({ status }) => status === 'rejected')).toHaveLength(20)
+    const messages = await Promise.all(receipts.map((receipt) => mailer.wait((receipt as { id: string }).id)))
+    expect(messages.map(({ status }) => status)).toEqual(receipts.map(() => 'sent'))
+    await expect.poll(async () => (await mailer.stats()).sent).toBe(80)
+    expect(inbox.count).toBe(80)
+    const committed = Array.from({ length: 20 }, (_, n) => `In ${2 * n}`)
+    expect(
+      subjectsOf(inbox)
+        .filter((subject) => subject.startsWith('In'))
+        .sort(),
+    ).toEqual(committed.sort())
+  }, 120_000)
 })

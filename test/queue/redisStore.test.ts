@@ -13,7 +13,14 @@ describeWith(['redis-server'], 'RedisStore', ({ 'redis-server': tool }) => {
   async function openStore(prefix: string): Promise<RedisStore> {
     const connections = await Connections.open({ url: redis.url, redis: {} }, () => undefined, false)
     onTestFinished(() => connections.close())
-    return new RedisStore(connections, { prefix, owner: 'me', limit: 100, keepKey: DAY, count: 100 })
+    return new RedisStore(connections, {
+      prefix,
+      owner: 'me',
+      limit: 100,
+      cipher: undefined,
+      keepKey: DAY,
+      count: 100,
+    })
   }
 
   it('accepts a message once when the client sends the command twice', async () => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import type { Worker } from 'node:worker_threads'
@@ -8,6 +8,7 @@ import { resolveLogger } from '../../src/logging/logger.js'
 import { Validator } from '../../src/validation.js'
 import { builtSqlite } from '../support/built.js'
 import { queueSuite } from '../support/queueSuite.js'
+import { testEncryption } from '../support/queueSuite/encryption.js'
 
 const { SqliteQueue } = await builtSqlite()
 const folder = await mkdtemp(path.join(os.tmpdir(), 'threadpost-sqlite-'))
@@ -19,6 +20,17 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 queueSuite('sqlite', (options) =>
   SqliteQueue.open({ ...options, file: path.join(folder, `${++files}.db`), logger }),
 )
+
+testEncryption(() => {
+  const name = `encrypted-${++files}.db`
+  return {
+    open: (options) => SqliteQueue.open({ ...options, file: path.join(folder, name), logger }),
+    bytes: async () => {
+      const stored = (await readdir(folder)).filter((file) => file.startsWith(name))
+      return Buffer.concat(await Promise.all(stored.map((file) => readFile(path.join(folder, file)))))
+    },
+  }
+})
 
 it('closes an outbox thread that is just replacing another', async () => {
   const threads: Worker[] = []

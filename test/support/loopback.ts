@@ -4,10 +4,10 @@ import { onTestFinished } from 'vitest'
 import type { Certificate } from './certificate.js'
 
 /** Starts a server on loopback, and stops it with all its connections when the test ends. @returns its port */
-export async function listenOnLoopback(server: Server): Promise<number> {
+export async function listenOnLoopback(server: Server, host = '127.0.0.1'): Promise<number> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => sockets.add(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
   onTestFinished(async () => {
     for (const socket of sockets) socket.destroy()
     await new Promise((resolve) => server.close(resolve))

@@ -5,6 +5,7 @@ export type ToolName =
   | 'postfix-master'
   | 'chromium'
   | 'python3-dkim'
+  | 'pgbouncer'
   | 'postgres'
   | 'python3-psycopg'
   | 'rabbitmq-server'

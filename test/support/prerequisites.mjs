@@ -19,7 +19,7 @@ const LIBRARIES = 'libraries.json'
  * `args` come before one's own; `env` comes on top of process.env.
  * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
  *   | 'rabbitmq-server' | 'swaks' | 'msmtp' | 'exim-daemon'
- *   | 'postgres' | 'python3-psycopg'} ToolName
+ *   | 'postgres' | 'python3-psycopg' | 'pgbouncer'} ToolName
  */
 
 /** What one apt package (and what it depends on) brings. `probe` makes each program prove that it can be started. */
@@ -60,6 +60,12 @@ const bundles = [
     also: [],
     tools: { postgres: 'usr/lib/postgresql/15/bin/postgres' },
     probe: { postgres: [['--version'], /postgres \(PostgreSQL\) \d/] },
+  },
+  {
+    package: 'pgbouncer',
+    also: [],
+    tools: { pgbouncer: 'usr/sbin/pgbouncer' },
+    probe: { pgbouncer: [['--version'], /PgBouncer \d/] },
   },
   {
     // Python with psycopg.

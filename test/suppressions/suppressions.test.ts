@@ -85,6 +85,9 @@ describeOnEveryQueue('suppressed addresses', (newQueue, durable) => {
     expect([receipt.status, receipt.stream]).toEqual(['sent', 'transactional'])
     await suppressions.add({ address: 'ada@example.com', reason: 'complaint' })
     expect((await mailer.sendAndWait(MAIL)).recipients[0]?.suppressed).toMatchObject({ reason: 'complaint' })
+    const misspelled = { steam: 'newsletter' } as object
+    await expect(suppressions.remove('ada@example.com', misspelled)).rejects.toMatchObject({ path: 'steam' })
+    await expect(suppressions.has('ada@example.com', misspelled)).rejects.toMatchObject({ path: 'steam' })
     expect(await suppressions.remove('ada@example.com', { stream: 'newsletter' })).toBe(true)
     expect(await suppressions.remove('ada@example.com', { stream: 'newsletter' })).toBe(false)
     expect(await suppressions.has('ada@example.com', { stream: 'newsletter' })).toBe(true)

@@ -11,6 +11,7 @@ import {
 } from '../../src/queue/sqlite/outboxProtocol.js'
 import {
   type AttachmentBytes,
+  type KeyForm,
   type LoadedRow,
   type NewRow,
   type StateRow,
@@ -208,11 +209,14 @@ export class Inserter {
   }
 
   insert(row: NewRow, now: number): InsertResult {
-    const { id, key, fingerprint } = row
-    const earlier = this.#byId.get(id) ?? (key === null ? undefined : this.#byKey.get(key, now))
+    const { id } = row
+    const forms = [row, ...(row.otherForms ?? [])]
+    const earlier = this.#byId.get(id) ?? this.#withKeyOf(forms, now)
     if (earlier !== undefined) {
       const differ =
-        earlier.fingerprint !== null && fingerprint !== null && earlier.fingerprint !== fingerprint
+        earlier.fingerprint !== null &&
+        row.fingerprint !== null &&
+        forms.every(({ fingerprint }) => earlier.fingerprint !== fingerprint)
       if (differ) return { result: 'conflict' }
       return { result: 'duplicate', id: earlier.id, messageId: earlier.messageId }
     }
@@ -223,11 +227,19 @@ export class Inserter {
     return null
   }
 
+  #withKeyOf(forms: readonly KeyForm[], now: number): EarlierMessage | undefined {
+    for (const { key } of forms) {
+      const earlier = key === null ? undefined : this.#byKey.get(key, now)
+      if (earlier !== undefined) return earlier
+    }
+    return undefined
+  }
+
   /** Stores a message of another queue, as queued. @returns its position */
   transfer({ row, state }: TransferRow, now: number): number | Exclude<TransferResult, 'stored'> {
-    const { id, key } = row
+    const { id } = row
     if (this.#byId.get(id) !== undefined) return 'known'
-    const taken = key !== null && this.#byKey.get(key, now) !== undefined
+    const taken = this.#withKeyOf([row, ...(row.otherForms ?? [])], now) !== undefined
     if (taken && state.settledAt === null) return 'conflict'
     if (this.#capacity.admit(bytesOf(row)) !== undefined) return 'full'
     return this.#store(taken ? { ...row, key: null } : row, now)

@@ -67,13 +67,13 @@ export class PageReader {
       if (driving !== undefined) {
         from = 'term t CROSS JOIN'
         position = 't.seq'
-        conditions.push('t.term = ?', 'm.seq = t.seq')
-        values.push(driving)
+        conditions.push(`t.term ${isOneOf(driving)}`, 'm.seq = t.seq')
+        values.push(...driving)
       }
     }
     for (const term of terms) {
-      conditions.push('EXISTS (SELECT 1 FROM term x WHERE x.term = ? AND x.seq = m.seq)')
-      values.push(term)
+      conditions.push(`EXISTS (SELECT 1 FROM term x WHERE x.term ${isOneOf(term)} AND x.seq = m.seq)`)
+      values.push(...term)
     }
     conditions.push(`${position} <= ?`, `${position} >= ?`)
     this.#read(page, from, conditions, [...values, upto, lower], query, position)
@@ -157,11 +157,13 @@ function matches(fields: SearchFields, acceptedAt: number, query: RowQuery): boo
   const { q, recipient, tag, template, since, until } = query
   if (since !== null && acceptedAt < since) return false
   if (until !== null && acceptedAt > until) return false
-  if (tag !== null && !fields.tags.includes(tag)) return false
+  if (tag !== null && !fields.tags.some((each) => tag.includes(each))) return false
   if (template !== null && fields.template !== template) return false
   if (
     recipient !== null &&
-    !fields.recipients.some((address) => address.toLowerCase() === recipient.toLowerCase())
+    !fields.recipients.some((address) =>
+      recipient.some((form) => form.toLowerCase() === address.toLowerCase()),
+    )
   )
     return false
   if (q === null) return true
@@ -173,12 +175,17 @@ function usesIndex(query: RowQuery): boolean {
   return hasTrigrams(query.q) || exactTerms(query).length > 0
 }
 
-function exactTerms({ recipient, tag, template }: RowQuery): string[] {
-  const terms: string[] = []
-  if (recipient !== null) terms.push(recipientTerm(recipient))
-  if (tag !== null) terms.push(tagTerm(tag))
-  if (template !== null) terms.push(templateTerm(template))
+/** The terms that a message must have: of each list, one. */
+function exactTerms({ recipient, tag, template }: RowQuery): string[][] {
+  const terms: string[][] = []
+  if (recipient !== null) terms.push(recipient.map(recipientTerm))
+  if (tag !== null) terms.push(tag.map(tagTerm))
+  if (template !== null) terms.push([templateTerm(template)])
   return terms
+}
+
+function isOneOf(values: readonly unknown[]): string {
+  return values.length === 1 ? '= ?' : `IN (${values.map(() => '?').join()})`
 }
 
 function hasTrigrams(q: string | null): q is string {

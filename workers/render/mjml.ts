@@ -15,7 +15,7 @@ export type Mjml = (source: string) => Promise<MjmlResult>
 
 let loaded: Promise<{ convert: Mjml; validate: MjmlValidation }> | undefined
 
-/** Loads MJML. This is its only importer. Loading takes half a second and 60 MB, so a thread loads it only when it needs to run MJML. */
+/** Loads MJML. Loading takes half a second and 60 MB, so a thread loads it only when it needs to run MJML. */
 export async function loadMjml(): Promise<Mjml> {
   return (await load()).convert
 }
@@ -31,7 +31,7 @@ interface MjmlProblem {
 }
 
 function load(): NonNullable<typeof loaded> {
-  loaded ??= whileLoading(() => import('mjml')).then(({ default: mjml2html }) => ({
+  loaded ??= whileLoading(() => import('./mjmlPackages.js')).then(({ mjml2html }) => ({
     convert: async (source: string) => {
       // The includes are already expanded. MJML must not read a file for one that remains.
       const { html, errors } = await mjml2html(source, { ignoreIncludes: true })

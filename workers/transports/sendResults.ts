@@ -44,6 +44,17 @@ export function unanswered(reason: CloseReason, handedOver: boolean, to: readonl
   return { outcome: { result: 'deferred', code }, message, recipients }
 }
 
+/**
+ * The time limit of the attempt passed while the message waited.
+ * @param connected there was a connection, which was busy
+ */
+export function waitedTooLong(connected: boolean): SendResult {
+  if (connected) return unanswered('timeout', false, [])
+  const message =
+    'The server could not be reached: no connection was ready within the time limit of the attempt'
+  return connectionFailed({ code: 'CONNECTION_FAILED', message })
+}
+
 /** This transport can't send the message, and another attempt won't help. */
 export function unsupported(code: 'INVALID_MESSAGE' | UnsupportedCode, message: string): SendResult {
   return { outcome: { result: 'rejected', code }, message, recipients: [] }

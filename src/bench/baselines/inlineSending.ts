@@ -1,9 +1,10 @@
 /** Sending without threadpost: Handlebars and MJML render in the calling thread, and nodemailer sends. */
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import Handlebars from 'handlebars'
-import mjml2html from 'mjml'
 import { createTransport, type SendMailOptions } from 'nodemailer'
+import { mjml2html } from '../../../workers/render/mjmlPackages.js'
 import type { RunConfig } from '../childProtocol.js'
 import { withLogin } from '../security.js'
 import type { Subject } from '../subject.js'
@@ -11,8 +12,10 @@ import { attachmentOf, recipientsOf, type Workload } from '../workload.js'
 
 /** Compiles the template, binds the data, and runs MJML for each message, as most tutorials do. */
 export async function createNaive(config: RunConfig): Promise<Subject> {
-  const source = await readTemplate(config.workload)
-  return createInline(config, false, () => toHtml(compile(source)(config.workload.data)))
+  const { workload } = config
+  if (!isMjml(workload)) return createInline(config, false, await renderInThisThread(config))
+  const source = await readTemplate(workload)
+  return createInline(config, false, () => toHtml(compile(source)(workload.data)))
 }
 
 /**
@@ -66,6 +69,22 @@ export async function createInlineSender({
 }
 
 type Render = () => string | Promise<string>
+
+/** Whether the template is in MJML. */
+function isMjml({ templates, template }: Workload): boolean {
+  return existsSync(path.join(templates, `${template}.mjml`))
+}
+
+/**
+ * Renders any other template as threadpost does, in the calling thread: a React component for each message, without the time
+ * that an application needs to compile it.
+ */
+async function renderInThisThread({ transport, workload }: RunConfig): Promise<Render> {
+  const { templates, template, data, from } = workload
+  const { createMailer } = await import('../../createMailer.js')
+  const mailer = await createMailer({ transport, from, templates, threads: 0 })
+  return async () => (await mailer.render(template, data)).html
+}
 
 /** Sends as an application without a queue does: the request handler awaits nodemailer. */
 function createInline(config: RunConfig, pool: boolean, render: Render): Subject {
@@ -136,10 +155,12 @@ export function createSender(
 }
 
 /**
- * Runs MJML once over the template, with its Handlebars expressions in place. A template with features that only
+ * Runs MJML once over the template, with its Handlebars expressions in place. A template in MJML with features that only
  * threadpost has (its helpers, its layouts) is sent as threadpost rendered it, which costs the baseline nothing.
  */
-export async function renderPrecompiled({ workload, parts }: RunConfig): Promise<() => string> {
+export async function renderPrecompiled(config: RunConfig): Promise<Render> {
+  const { workload, parts } = config
+  if (!isMjml(workload)) return renderInThisThread(config)
   try {
     const bind = await compileOnceWithMjml(await readTemplate(workload))
     bind(workload.data)

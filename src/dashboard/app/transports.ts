@@ -50,5 +50,7 @@ export function stateOf({
 export function sentenceOf(report: TransportReport): string {
   if (!report.ok) return `Connection failed: ${report.message}`
   const encryption = report.tls === undefined ? 'unencrypted' : `over ${report.tls.protocol}`
-  return `Connected: ${report.host}:${report.port} responded in ${milliseconds(report.ms)}, ${encryption}${report.authenticated ? ', authenticated' : ''}.`
+  const { proxy, family } = report.route ?? {}
+  const route = proxy === undefined ? (family === undefined ? '' : ` over IPv${family}`) : ` through ${proxy}`
+  return `Connected: ${report.host}:${report.port} responded in ${milliseconds(report.ms)}${route}, ${encryption}${report.authenticated ? ', authenticated' : ''}.`
 }

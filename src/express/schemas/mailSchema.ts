@@ -76,6 +76,7 @@ const TYPES: Record<MailFieldType, (field: MailField) => z.ZodType> = {
   number: ({ max }) => (max === undefined ? z.number().min(0) : z.number().int().min(0).max(max)),
   object: () => Data,
   onUncertain: () => z.enum(['retry', 'hold']),
+  raw: () => z.union([z.string(), z.strictObject({ base64: z.string() })]),
   time: () => Time,
 }
 

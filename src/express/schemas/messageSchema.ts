@@ -215,6 +215,9 @@ export const Message = named(
     settledAt: maybe(Time),
     attempts: z.array(MessageAttempt),
     recipients: z.array(RecipientState).describe('The state of each recipient.'),
+    unreadable: maybe(z.literal(true)).describe(
+      "Present if the message can't be decrypted: addresses, subject, attempts, and recipients are not known.",
+    ),
   } satisfies Record<keyof MessageType, z.ZodType>) satisfies z.ZodType<MessageType>,
   'A message and its outcome, without its data, bodies and attachment contents.',
 )

@@ -1,15 +1,37 @@
+import { ThreadpostError } from '../../errors.js'
 import { addressKey } from '../../protocol/addressForms.js'
+import { packagedFile } from '../../protocol/threadFile.js'
+import { ThreadReader } from '../../web/threadReader.js'
 import { type BouncePlan, idInBounceAddress } from '../bounceAddress.js'
 import { type CheckedReport, cleanDetail, complete } from '../deliveryReport.js'
 import type { Delivery } from '../deliveryStates.js'
-import type { MailReport, ReportMail } from './mailReport.js'
-import { ReportReader } from './reportReader.js'
+import { MAX_READ, type MailReport, type ReportMail } from './mailReport.js'
 
 /** A report that a server dates further ahead, or before, has a wrong clock. */
 const MAX_AHEAD = 24 * 60 * 60 * 1000
 const EARLIEST = Date.UTC(2000, 0)
 
-let reader: ReportReader | undefined
+/** Milliseconds for reading one mail. */
+const TIMEOUT = 10_000
+/** Megabytes that the thread may use. */
+const MEMORY = 128
+
+let reader: ThreadReader<ReportMail> | undefined
+
+/** Returns a thread that reads mails with reports. @param timeout milliseconds for reading one mail */
+export function reportReader(timeout: number = TIMEOUT): ThreadReader<ReportMail> {
+  return new ThreadReader({
+    file: packagedFile('src/feedback/mail/mailReport.js', 'the code that reads reports'),
+    name: 'readReportMail',
+    timeout,
+    memory: MEMORY,
+    failure: () =>
+      new ThreadpostError(
+        'QUEUE_UNAVAILABLE',
+        "The mail with reports can't be read at the moment; report it again",
+      ),
+  })
+}
 
 /**
  * Reads a mail in a thread.
@@ -17,7 +39,7 @@ let reader: ReportReader | undefined
  * @throws ThreadpostError `QUEUE_UNAVAILABLE` if the thread ended before that
  */
 export function readMail(raw: Uint8Array): Promise<ReportMail | undefined> {
-  return (reader ??= new ReportReader()).read(raw)
+  return (reader ??= reportReader()).read(raw.subarray(0, MAX_READ))
 }
 
 /**

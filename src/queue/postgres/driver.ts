@@ -53,10 +53,7 @@ const FOLLOWER_HEARTBEAT = 2_000
 export class PostgresQueue implements QueueDriver {
   readonly durable = true
   readonly search = 'scan'
-  readonly records: SharedRecords = {
-    write: (changes) => orPostgresUnavailable(() => this.#store.writeRecords(changes)),
-    read: (ranges) => orPostgresUnavailable(() => this.#store.readRecords(ranges)),
-  }
+  readonly records: SharedRecords
   readonly transfer: QueueTransfer
   readonly find: QueueDriver['find']
   readonly load: QueueDriver['load']
@@ -79,9 +76,22 @@ export class PostgresQueue implements QueueDriver {
     this.#connections = connections
     const { schema, limit, retain, onChange, recordsOf, listen } = options
     const owner = String(randomInt(2 ** 47))
-    this.#store = new PostgresStore(connections, { schema, owner, limit, count: retain.count })
-    this.transfer = postgresTransfer(this.#store, connections, schema, retain.keys)
-    this.#acceptor = new PostgresAcceptor(this.#store, { keepKey: retain.keys, changed: onChange })
+    const { rows: cipher, records: sealed } = options.encryption ?? {}
+    this.#store = new PostgresStore(connections, {
+      schema,
+      owner,
+      limit,
+      count: retain.count,
+      keepKey: retain.keys,
+      cipher,
+    })
+    const records: SharedRecords = {
+      write: (changes) => orPostgresUnavailable(() => this.#store.writeRecords(changes)),
+      read: (ranges) => orPostgresUnavailable(() => this.#store.readRecords(ranges)),
+    }
+    this.records = sealed?.(records) ?? records
+    this.transfer = postgresTransfer(this.#store, connections, schema, retain.keys, cipher)
+    this.#acceptor = new PostgresAcceptor(this.#store, { changed: onChange })
     const queries = new StoredQueries(this.#store, orPostgresUnavailable)
     ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new StoredMutations(this.#store, {
@@ -144,7 +154,6 @@ export class PostgresQueue implements QueueDriver {
       changed: onChange,
       recordsOf,
       data: retain.data,
-      keepKey: retain.keys,
       admit,
       logger,
       listen,

@@ -240,7 +240,7 @@ DECLARE
   new_id uuid := encode(set_byte(bytes, 6, (get_byte(bytes, 6) & 15) | 112), 'hex')::uuid;
   new_seq bigint;
   new_key text;
-  print text := 'sql:' || md5((mail - 'idempotencyKey')::text);
+  print text;
   known record;
   priority integer := 5;
   turn text := '';
@@ -250,6 +250,7 @@ BEGIN
   IF jsonb_typeof(mail) IS DISTINCT FROM 'object' THEN
     RAISE EXCEPTION 'mail: must be an object' USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  print := 'sql:' || md5((mail - 'idempotencyKey')::text);
   IF NOT mail ?| ARRAY['to', 'cc', 'bcc', 'raw'] THEN
     RAISE EXCEPTION 'to: the mail has no recipient in to, cc or bcc' USING ERRCODE = 'invalid_parameter_value';
   END IF;
@@ -273,7 +274,7 @@ BEGIN
     END IF;
   END IF;
   IF jsonb_typeof(mail -> 'priority') = 'number' THEN
-    priority := least(9, greatest(0, (mail ->> 'priority')::numeric::integer));
+    priority := least(9, greatest(0, (mail ->> 'priority')::numeric))::integer;
   END IF;
   INSERT INTO ${schema}.messages (id, message_id, head, submitted) VALUES (new_id, '', (jsonb_build_object(
     'id', new_id, 'messageId', '', 'date', now_ms, 'from', coalesce(${schema}.mailboxes(mail -> 'from') -> 0, '{"address": ""}'),

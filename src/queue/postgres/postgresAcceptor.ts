@@ -2,8 +2,8 @@ import { type MailJob, newState } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { ChangeListener, EnqueueResult } from '../driver.js'
 import { mayHaveCommitted, postgresProblem } from './postgresConnections.js'
-import { type PackedMessage, packMessage } from './postgresRows.js'
-import type { Insertion, KnownMessage, PostgresStore, Run } from './postgresStore.js'
+import { type PackedMessage, type Insertion, type KnownMessage, type Run } from './postgresRows.js'
+import type { PostgresStore } from './postgresStore.js'
 
 /** Messages in one statement at most. */
 const MAX_BATCH = 100
@@ -13,8 +13,6 @@ const MAX_SIZE = 4 * 1024 * 1024
 const MAX_RUNNING = 3
 
 interface AcceptorOptions {
-  /** Milliseconds for which an idempotency key is remembered at least. */
-  keepKey: number
   changed: ChangeListener
 }
 
@@ -84,7 +82,7 @@ export class PostgresAcceptor {
     let part: PackedMessage[] = []
     let size = 0
     for (const job of jobs) {
-      const packed = packMessage(job, this.#options.keepKey)
+      const packed = this.#store.pack(job)
       const { id, key, head, content, files } = packed
       size += head.length + content.length + files.length
       const again = seen.has(id) || (key !== null && seen.has(`key ${key}`))
@@ -108,6 +106,7 @@ function resultOf(packed: PackedMessage, known: KnownMessage | undefined): Enque
   const { id, messageId, fingerprint } = known
   // The fingerprint of a mail that was submitted in SQL has another form, and says nothing about this one.
   const comparable = fingerprint !== null && !fingerprint.startsWith('sql:') && packed.fingerprint !== null
-  const differs = comparable && fingerprint !== packed.fingerprint
+  const forms = [packed.fingerprint, ...(packed.otherFingerprints ?? [])]
+  const differs = comparable && !forms.includes(fingerprint)
   return differs ? { result: 'conflict' } : { result: 'duplicate', id, messageId }
 }

@@ -31,8 +31,6 @@ export interface PostgresConsumerOptions {
   changed: ChangeListener
   recordsOf: RecordsOf | undefined
   data: Retention['data']
-  /** Milliseconds for which an idempotency key is remembered at least. */
-  keepKey: number
   /** Checks mail that was submitted in SQL. */
   admit: Admit | undefined
   logger: Logger
@@ -79,7 +77,7 @@ export class PostgresConsumer {
   constructor(consumer: Consumer, options: PostgresConsumerOptions) {
     this.#consumer = consumer
     this.#options = options
-    const { store, changed, recordsOf, data, logger, keepKey, admit } = options
+    const { store, changed, recordsOf, data, logger, admit } = options
     this.#outcomes = new PostgresOutcomes({
       store,
       changed,
@@ -88,7 +86,7 @@ export class PostgresConsumer {
       logger,
       stored: (state) => this.#followUp(state),
     })
-    this.#submissions = new Submissions({ store, keepKey, admit, outcomes: this.#outcomes, changed, logger })
+    this.#submissions = new Submissions({ store, admit, outcomes: this.#outcomes, changed, logger })
   }
 
   start(): void {

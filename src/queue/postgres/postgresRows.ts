@@ -1,7 +1,20 @@
-import { type MailJob, type MessageState, waitsForTransport } from '../../message/messageState.js'
+import { type MailJob, type MessageState, STATUSES, waitsForTransport } from '../../message/messageState.js'
+import type { StatusCounts } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, RecordRange } from '../records.js'
-import { packFiles, packJob, packState, packWhole, unpackHead, unpackState } from '../rowCodec.js'
-import type { StatusNumber, StoredRow, WholeRow } from '../storedRow.js'
+import {
+  packFiles,
+  packJob,
+  packState,
+  packWhole,
+  sealerFor,
+  unpackFiles,
+  unpackHead,
+  unpackState,
+} from '../rowCodec.js'
+import type { MessageReader } from '../storedQueries.js'
+import { STATUS_NUMBERS, type StatusNumber, type StoredRow, type WholeRow } from '../storedRow.js'
+import type { Statement } from './statements.js'
 
 /** A row of a message as the statements return it. */
 export interface PostgresRow extends StoredRow {
@@ -35,6 +48,9 @@ export interface PackedMessage {
   fingerprint: string | null
   key: string | null
   keyUntil: number
+  /** Other forms in which the key may be stored: of other encryption keys, and clear. */
+  otherKeys?: string[]
+  otherFingerprints?: string[]
   head: string
   content: string
   files: string
@@ -49,7 +65,7 @@ export interface PackedMessage {
 }
 
 /** @param keepKey milliseconds for which an idempotency key is remembered at least */
-export function packMessage(job: MailJob, keepKey: number): PackedMessage {
+export function packMessage(job: MailJob, keepKey: number, cipher?: RowCipher): PackedMessage {
   const {
     id,
     messageId,
@@ -63,13 +79,20 @@ export function packMessage(job: MailJob, keepKey: number): PackedMessage {
     key,
     fingerprint,
     keyUntil,
-  } = packJob(job, keepKey)
+    otherForms = [],
+  } = packJob(job, keepKey, cipher)
   return {
     id,
     messageId,
     fingerprint,
     key: key === null ? null : escaped(key),
     keyUntil: Math.ceil(keyUntil),
+    ...(otherForms.length === 0
+      ? {}
+      : {
+          otherKeys: otherForms.flatMap((form) => (form.key === null ? [] : [escaped(form.key)])),
+          otherFingerprints: otherForms.flatMap((form) => form.fingerprint ?? []),
+        }),
     head,
     content,
     files: packFiles(attachments),
@@ -99,6 +122,8 @@ export interface PostgresChange {
   /** The transport for which the message is held, if it is. */
   heldFor?: string
   records?: readonly RecordChange[] | undefined
+  /** The change as it was first sent. */
+  packed?: PackedChange
 }
 
 /** A change as the statements take it. */
@@ -119,15 +144,11 @@ export interface PackedChange {
   held: string | null
 }
 
-export function packPostgresChange({
-  id,
-  row,
-  state,
-  dropContent,
-  losses,
-  heldFor,
-}: PostgresChange): PackedChange {
-  const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt } = packState(state)
+export function packPostgresChange(
+  { id, row, state, dropContent, losses, heldFor }: PostgresChange,
+  cipher?: RowCipher,
+): PackedChange {
+  const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt } = packState(state, sealerFor(id, cipher))
   return {
     seq: row.seq,
     id,
@@ -147,14 +168,13 @@ export function packPostgresChange({
 }
 
 /** A message of another queue as the statement `transfer` takes it. */
-export function packTransfer(whole: WholeRow, keepKey: number): object {
-  const { id, messageId, fingerprint, key, keyUntil, head, rank, group, attachments } = packWhole(
-    whole,
-    keepKey,
-  )
+export function packTransfer(whole: WholeRow, keepKey: number, cipher: RowCipher | undefined): object {
+  const packed = packWhole(whole, keepKey, cipher)
+  const { id, messageId, fingerprint, key, keyUntil, head, rest, rank, group, attachments } = packed
   const job = unpackHead(whole)
   const state = unpackState(whole, job)
-  const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt, losses, content } = whole
+  const { status, dueAt, expiresAt, nextAttemptAt, settledAt, losses } = whole
+  const content = whole.content === null ? null : packed.content
   const waits = nextAttemptAt !== null && nextAttemptAt > Date.now()
   return {
     id,
@@ -182,4 +202,56 @@ export function packTransfer(whole: WholeRow, keepKey: number): object {
 /** A text in Postgres has no NUL, which ends the start of a range after a key; no key has the character after it either. */
 export function packRange({ from, to, limit }: RecordRange): object {
   return { from: from.replaceAll('\0', '\x01'), to: to.replaceAll('\0', '\x01'), limit }
+}
+
+/** The result of inserting a message; `known`: its id or its key exists. */
+export type Insertion = 'queued' | 'full' | 'known'
+
+/** The message that has an id or a key already. */
+export interface KnownMessage {
+  id: string
+  messageId: string
+  fingerprint: string | null
+}
+
+/** Runs a statement and returns its rows: on a connection of the queue, or in a caller's transaction. */
+export type Run = (text: Statement, values: readonly unknown[]) => Promise<unknown[]>
+
+export interface ClaimedMessages {
+  /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
+  alive: boolean
+  /** Time from which the next message can be claimed that can't be yet. */
+  later: number | undefined
+  messages: PostgresClaim[]
+}
+
+/** The reply of the statement `stats`. */
+export interface StatsRow {
+  paused: boolean
+  /** Counts by the number of the status, and of all messages ever accepted under -1. */
+  counts: Record<string, number> | null
+  /** Time since which the oldest due message waits. */
+  since: number | null
+}
+
+export function unpackStats(
+  row: StatsRow | undefined,
+  now: number,
+): Awaited<ReturnType<MessageReader['stats']>> {
+  const { paused = false, counts = null, since = null } = row ?? {}
+  return {
+    paused,
+    accepted: counts?.['-1'] ?? 0,
+    oldest: Math.max(0, now - (since ?? now)),
+    counts: Object.fromEntries(
+      STATUSES.map((name) => [name, counts?.[STATUS_NUMBERS[name]] ?? 0]),
+    ) as StatusCounts,
+  }
+}
+
+/** Opens a claimed message of an encrypted queue, and its files. */
+export function openClaim(row: PostgresClaim, cipher: RowCipher | undefined): PostgresClaim {
+  if (cipher === undefined) return row
+  const { attachments, ...opened } = cipher.open({ ...row, attachments: unpackFiles(row.files) })
+  return { ...opened, files: packFiles(attachments.length === 0 ? null : attachments) }
 }

@@ -1,8 +1,8 @@
 import { isId } from '../../message/ids.js'
-import { MAX_PRIORITY, type Status, STATUSES } from '../../message/messageState.js'
+import { type MailJob, MAX_PRIORITY, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
-import type { StatusCounts } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { statusesShownAs } from '../listing.js'
 import type { ChangeResult, RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { unpackFiles } from '../rowCodec.js'
@@ -12,12 +12,20 @@ import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import type { Patience, PostgresConnections } from './postgresConnections.js'
 import {
   type ClaimedMessages,
+  openClaim,
+  type Insertion,
+  type KnownMessage,
+  type PackedChange,
   type PackedMessage,
+  packMessage,
   packPostgresChange,
   packRange,
   type PostgresChange,
   type PostgresClaim,
   type PostgresRow,
+  type Run,
+  type StatsRow,
+  unpackStats,
 } from './postgresRows.js'
 import { type Statement, type StatementName, statementsFor } from './statements.js'
 
@@ -28,19 +36,6 @@ const MAX_SETTLEMENTS = 2
 /** Larger than the position of any message. */
 const MAX_POSITION = Number.MAX_SAFE_INTEGER
 
-/** The result of inserting a message; `known`: its id or its key exists. */
-export type Insertion = 'queued' | 'full' | 'known'
-
-/** The message that has an id or a key already. */
-export interface KnownMessage {
-  id: string
-  messageId: string
-  fingerprint: string | null
-}
-
-/** Runs a statement and returns its rows: on a connection of the queue, or in a caller's transaction. */
-export type Run = (text: Statement, values: readonly unknown[]) => Promise<unknown[]>
-
 interface PostgresStoreOptions {
   schema: string
   /** Name of this process. */
@@ -49,6 +44,10 @@ interface PostgresStoreOptions {
   limit: number
   /** Settled messages that are kept at most. */
   count: number
+  /** Milliseconds for which an idempotency key is remembered at least. */
+  keepKey: number
+  /** Of an encrypted queue. */
+  cipher: RowCipher | undefined
 }
 
 /** The messages in Postgres: a typed method for each statement. */
@@ -65,8 +64,12 @@ export class PostgresStore implements MessageReader {
     this.#connections = connections
     this.#options = options
     this.#statements = statementsFor(options.schema)
-    const settle = (changes: PostgresChange[]) => this.#store(changes, 'patient')
-    this.#settlements = new RequestBatcher(MAX_BATCH, settle, MAX_SETTLEMENTS)
+    this.#settlements = new RequestBatcher(MAX_BATCH, (all) => this.#store(all, 'patient'), MAX_SETTLEMENTS)
+  }
+
+  /** A message as the statements take it. */
+  pack(job: MailJob): PackedMessage {
+    return packMessage(job, this.#options.keepKey, this.#options.cipher)
   }
 
   /** A statement for a caller, on a connection of the queue. */
@@ -82,10 +85,10 @@ export class PostgresStore implements MessageReader {
 
   /** Reads who has the ids or the keys; undefined if nobody has. */
   async known(
-    messages: readonly Pick<PackedMessage, 'id' | 'key'>[],
+    messages: readonly Pick<PackedMessage, 'id' | 'key' | 'otherKeys'>[],
     run: Run,
   ): Promise<(KnownMessage | undefined)[]> {
-    const input = JSON.stringify(messages.map(({ id, key }, nth) => ({ nth, id, key })))
+    const input = JSON.stringify(messages.map(({ id, key, otherKeys }, nth) => ({ nth, id, key, otherKeys })))
     const rows = (await run(this.#statements.known, [input])) as (KnownMessage & {
       nth: number
       id: string | null
@@ -105,7 +108,7 @@ export class PostgresStore implements MessageReader {
     return {
       alive: first?.alive === true,
       later: first?.later ?? undefined,
-      messages,
+      messages: messages.map((row) => openClaim(row, this.#options.cipher)),
     }
   }
 
@@ -121,13 +124,13 @@ export class PostgresStore implements MessageReader {
   }
 
   /** Makes a submitted mail that this process has claimed a message as any other. */
-  async admit({ seq, rev }: PostgresRow, message: PackedMessage): Promise<void> {
-    await this.#run('admit', [JSON.stringify({ ...message, seq, rev })], 'patient')
+  async admit({ seq, rev }: PostgresRow, job: MailJob): Promise<void> {
+    await this.#run('admit', [JSON.stringify({ ...this.pack(job), seq, rev })], 'patient')
   }
 
   /** Whether a change is stored whose answer was lost. */
   async wasStored(change: PostgresChange): Promise<boolean> {
-    return (await this.#run('stored', [JSON.stringify([packPostgresChange(change)])], 'patient')).length > 0
+    return (await this.#run('stored', [JSON.stringify([this.#packChange(change)])], 'patient')).length > 0
   }
 
   /** Lets messages be claimed whose time has come. */
@@ -150,8 +153,8 @@ export class PostgresStore implements MessageReader {
   }
 
   /** Messages whose process died while delivering them. */
-  lost(): Promise<PostgresRow[]> {
-    return this.#run('lost', [this.#options.owner], 'patient')
+  async lost(): Promise<PostgresRow[]> {
+    return this.#open(await this.#run<PostgresRow>('lost', [this.#options.owner], 'patient'))
   }
 
   /** Undoes claims of this process whose answer was lost. @param known `seq` of the messages that it has claimed */
@@ -160,8 +163,8 @@ export class PostgresStore implements MessageReader {
   }
 
   /** Messages that wait and have expired. */
-  expired(): Promise<PostgresRow[]> {
-    return this.#run('expired', [Date.now()], 'patient')
+  async expired(): Promise<PostgresRow[]> {
+    return this.#open(await this.#run<PostgresRow>('expired', [Date.now()], 'patient'))
   }
 
   /** Deletes old messages, keys and records. @returns whether there may be more */
@@ -184,9 +187,8 @@ export class PostgresStore implements MessageReader {
       [JSON.stringify(known)],
       'quick',
     )
-    const byId = new Map(
-      rows.filter(({ seq }) => (seq as number | null) !== null).map((row) => [row.id, row]),
-    )
+    const present = this.#open(rows.filter(({ seq }) => (seq as number | null) !== null))
+    const byId = new Map(present.map((row) => [row.id, row]))
     return { paused: rows[0]?.paused === true, rows: ids.map((id) => byId.get(id)) }
   }
 
@@ -197,7 +199,11 @@ export class PostgresStore implements MessageReader {
       [id],
       'quick',
     )
-    return row && { head: row.head, content: row.content, attachments: unpackFiles(row.files) }
+    if (row === undefined) return undefined
+    const [opened] = this.#open([
+      { head: row.head, content: row.content, attachments: unpackFiles(row.files) },
+    ])
+    return opened
   }
 
   async list(before: number, limit: number, status: Status | undefined): Promise<ReadRows> {
@@ -212,25 +218,12 @@ export class PostgresStore implements MessageReader {
             [below, limit, stored(false), stored(true)],
             'patient',
           )
-    return { paused: rows[0]?.paused === true, rows }
+    return { paused: rows[0]?.paused === true, rows: this.#open(rows) }
   }
 
-  async stats(): Promise<{ paused: boolean; accepted: number; oldest: number; counts: StatusCounts }> {
-    const [row] = await this.#run<{
-      paused: boolean
-      counts: Record<string, number> | null
-      since: number | null
-    }>('stats', [], 'quick')
-    const { paused = false, counts = null, since = null } = row ?? {}
-    const now = Date.now()
-    return {
-      paused,
-      accepted: counts?.['-1'] ?? 0,
-      oldest: Math.max(0, now - (since ?? now)),
-      counts: Object.fromEntries(
-        STATUSES.map((name) => [name, counts?.[STATUS_NUMBERS[name]] ?? 0]),
-      ) as StatusCounts,
-    }
+  async stats(): ReturnType<MessageReader['stats']> {
+    const [row] = await this.#run<StatsRow>('stats', [], 'quick')
+    return unpackStats(row, Date.now())
   }
 
   async pause(): Promise<void> {
@@ -285,10 +278,20 @@ export class PostgresStore implements MessageReader {
 
   async #update(changes: readonly PostgresChange[], patience: Patience): Promise<ChangeResult[]> {
     const { count, owner } = this.#options
-    const input = JSON.stringify(changes.map(packPostgresChange))
+    const input = JSON.stringify(changes.map((change) => this.#packChange(change)))
     const rows = await this.#run<{ seq: number }>('update', [input, count, owner], patience)
     const written = new Set(rows.map(({ seq }) => seq))
     return changes.map(({ row }) => (written.has(row.seq) ? 'written' : 'stale'))
+  }
+
+  /** An update that is repeated must store the same: see {@link wasStored}. */
+  #packChange(change: PostgresChange): PackedChange {
+    return (change.packed ??= packPostgresChange(change, this.#options.cipher))
+  }
+
+  #open<R extends { head: string }>(rows: R[]): R[] {
+    const { cipher } = this.#options
+    return cipher === undefined ? rows : rows.map((row) => cipher.open(row))
   }
 
   #run<Row>(name: StatementName, values: readonly unknown[], patience: Patience): Promise<Row[]> {

@@ -1,4 +1,5 @@
 import type { QueueTransfer, TransferResult } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { unpackHead } from '../rowCodec.js'
 import { orPostgresUnavailable, type PostgresConnections } from './postgresConnections.js'
 import { packTransfer } from './postgresRows.js'
@@ -14,6 +15,7 @@ export function postgresTransfer(
   connections: PostgresConnections,
   schema: string,
   keepKey: number,
+  cipher: RowCipher | undefined,
 ): QueueTransfer {
   const statements = statementsFor(schema)
   const run = <Row>(statement: Statement, rows: readonly object[]): Promise<Row[]> =>
@@ -34,7 +36,7 @@ export function postgresTransfer(
         })
       }),
     insert: async (rows) => {
-      const input = rows.map((row, nth) => ({ nth, ...packTransfer(row, keepKey) }))
+      const input = rows.map((row, nth) => ({ nth, ...packTransfer(row, keepKey, cipher) }))
       const results = await run<{ result: TransferResult }>(statements.transfer, input)
       return results.map(({ result }) => result)
     },

@@ -31,13 +31,15 @@ const TEXTS = {
   enqueue: (schema: string, wake: string) => `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::text::json) AS t(nth integer, id uuid, "messageId" text, fingerprint text, key text,
-    "keyUntil" bigint, head text, content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, most bigint)
+    "keyUntil" bigint, head text, content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, most bigint,
+    "otherKeys" text[])
 ), room AS MATERIALIZED (
   SELECT (SELECT max(most) FROM input) - coalesce(sum(n), 0) AS n FROM ${schema}.counts WHERE ${OPEN}
 ), fresh AS MATERIALIZED (
   SELECT i.*, row_number() OVER (ORDER BY nth) AS place FROM input i
   WHERE NOT EXISTS (SELECT FROM ${schema}.messages m WHERE m.id = i.id)
     AND NOT EXISTS (SELECT FROM ${schema}.keys k WHERE k.key = i.key AND k.keep_until > ${schema}.now_ms())
+    AND NOT EXISTS (SELECT FROM ${schema}.keys k WHERE k.key = ANY (i."otherKeys") AND k.keep_until > ${schema}.now_ms())
 ), fits AS MATERIALIZED (
   SELECT * FROM fresh WHERE place <= (SELECT n FROM room)
 ), named AS (
@@ -71,9 +73,9 @@ FROM input i LEFT JOIN stored USING (id) LEFT JOIN fresh USING (id) LEFT JOIN fi
   known: (schema: string) => `
 SELECT i.nth, coalesce(m.id, k.id) AS id, CASE WHEN m.id IS NULL THEN k.message_id ELSE m.message_id END AS "messageId",
   CASE WHEN m.id IS NULL THEN k.fingerprint ELSE m.fingerprint END AS fingerprint
-FROM json_to_recordset($1::text::json) AS i(nth integer, id uuid, key text)
+FROM json_to_recordset($1::text::json) AS i(nth integer, id uuid, key text, "otherKeys" text[])
 LEFT JOIN ${schema}.messages m ON m.id = i.id
-LEFT JOIN ${schema}.keys k ON k.key = i.key AND k.keep_until > ${schema}.now_ms()`,
+LEFT JOIN ${schema}.keys k ON k.key = ANY (array_append(i."otherKeys", i.key)) AND k.keep_until > ${schema}.now_ms()`,
 
   /**
    * $1: messages at most; $2: this process; $3: the group of each rank that had the last turn. Returns messages in the order of their
@@ -104,7 +106,7 @@ FROM gate LEFT JOIN LATERAL (
   admit: (schema: string, wake: string) => `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_record($1::text::json) AS t(seq bigint, rev integer, "messageId" text, fingerprint text, key text, head text,
-    content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean)
+    content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, "otherKeys" text[])
 ), admitted AS (
   UPDATE ${schema}.states s SET status = ${queued}, rank = i.rank, turn = i.turn, ready = i.ready, due_at = i.due, expires_at = i."expiresAt",
     next_at = i."notBefore", rest = NULL, owner = NULL, claimed_at = NULL, rev = s.rev + 1
@@ -113,7 +115,7 @@ WITH input AS MATERIALIZED (
   UPDATE ${schema}.messages m SET message_id = i."messageId", fingerprint = i.fingerprint, head = i.head, submitted = false
   FROM input i WHERE m.seq IN (SELECT seq FROM admitted)
 ), named AS (
-  UPDATE ${schema}.keys k SET message_id = i."messageId" FROM input i WHERE k.key = i.key AND EXISTS (SELECT FROM admitted)
+  UPDATE ${schema}.keys k SET message_id = i."messageId" FROM input i WHERE k.key = ANY (array_append(i."otherKeys", i.key)) AND EXISTS (SELECT FROM admitted)
 ), filled AS (
   UPDATE ${schema}.contents c SET content = i.content, files = i.files FROM input i WHERE c.seq IN (SELECT seq FROM admitted)
 ), counted AS (

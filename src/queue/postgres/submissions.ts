@@ -4,7 +4,7 @@ import { checkFailure } from '../../protocol/unsentOutcome.js'
 import type { Admit, ChangeListener } from '../driver.js'
 import { unpackState } from '../rowCodec.js'
 import type { PostgresOutcomes } from './postgresOutcomes.js'
-import { packMessage, type PostgresClaim } from './postgresRows.js'
+import type { PostgresClaim } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
 
 /** Limits of the milliseconds until a mail is checked again. */
@@ -18,8 +18,6 @@ function delayAfter(age: number): number {
 
 export interface SubmissionsOptions {
   store: PostgresStore
-  /** Milliseconds for which an idempotency key is remembered at least. */
-  keepKey: number
   admit: Admit | undefined
   outcomes: PostgresOutcomes
   changed: ChangeListener
@@ -39,14 +37,14 @@ export class Submissions {
    * @param job the message as SQL could describe it
    */
   async check(row: PostgresClaim, job: MailJob): Promise<void> {
-    const { admit, store, keepKey, outcomes, changed, logger } = this.#options
+    const { admit, store, outcomes, changed, logger } = this.#options
     const { id, acceptedAt } = job
     const state = unpackState(row, job)
     try {
       if (admit === undefined) return
       const result = await admit({ id, acceptedAt, mail: row.content ?? '{}' })
       if ('job' in result) {
-        await store.admit(row, packMessage(result.job, keepKey))
+        await store.admit(row, result.job)
         changed({ job: result.job, state: newState(result.job) })
         return
       }

@@ -45,10 +45,7 @@ const CLOSE_GRACE = 1_000
 export class RedisQueue implements QueueDriver {
   readonly durable = true
   readonly search = 'scan'
-  readonly records: SharedRecords = {
-    write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
-    read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
-  }
+  readonly records: SharedRecords
   readonly transfer: QueueTransfer
   readonly find: QueueDriver['find']
   readonly load: QueueDriver['load']
@@ -80,12 +77,18 @@ export class RedisQueue implements QueueDriver {
       limit,
       keepKey: retain.keys,
       count: retain.count,
+      cipher: options.encryption?.rows,
     })
+    const records: SharedRecords = {
+      write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
+      read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
+    }
+    this.records = options.encryption?.records(records) ?? records
     this.#bullQueue = new BullQueue(connections, bullPrefix, (error) =>
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
     this.#scheduler = new JobScheduler(this.#bullQueue, this.#store, logger)
-    this.transfer = redisTransfer(this.#store, this.#scheduler, retain.keys)
+    this.transfer = redisTransfer(this.#store, this.#scheduler, retain.keys, options.encryption?.rows)
     this.#acceptor = new RedisAcceptor(this.#store, {
       reserve: new MemoryReserve(connections.quick, logger),
       changed: onChange,

@@ -21,8 +21,8 @@ import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
 import { BullWorker, type JobResult } from './bullWorker.js'
 import type { Connections } from './connections.js'
-import type { Claim } from './redisRows.js'
-import { heldIndex, type RedisStore, type StateChange } from './store.js'
+import type { Claim, StateChange } from './redisRows.js'
+import { heldIndex, type RedisStore } from './store.js'
 
 /** Messages that are claimed before a slot is free, at most. */
 const MAX_PREFETCH = 50

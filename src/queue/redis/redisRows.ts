@@ -1,4 +1,5 @@
-import type { MailJob, Status } from '../../message/messageState.js'
+import type { MailJob, MessageState, Status } from '../../message/messageState.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, SharedRecord } from '../records.js'
 import { packFiles, packJob, unpackClaimed, unpackFiles } from '../rowCodec.js'
 import { STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
@@ -37,14 +38,15 @@ export type Claim =
  * A message as the script `enqueue` takes it.
  * @param keepKey milliseconds for which an idempotency key is remembered at least
  */
-export function packMessage(job: MailJob, keepKey: number): ScriptRecord<'enqueue'> {
-  const row = packJob(job, keepKey)
+export function packMessage(job: MailJob, keepKey: number, cipher?: RowCipher): ScriptRecord<'enqueue'> {
+  const row = packJob(job, keepKey, cipher)
   const { id, messageId, head, content, attachments, notBefore, expiresAt, key, fingerprint, keyUntil } = row
   return {
     id,
     mid: messageId,
     print: fingerprint ?? '',
     key: key ?? '',
+    others: (row.otherForms ?? []).map((form) => `${form.key ?? ''}\n${form.fingerprint ?? ''}\n`).join(''),
     ttl: Math.max(1, Math.ceil(keyUntil - Date.now())),
     head,
     content,
@@ -57,19 +59,22 @@ export function packMessage(job: MailJob, keepKey: number): ScriptRecord<'enqueu
 }
 
 /** A reply of the script `claim`. */
-export function unpackClaim([action, value]: [Claim['action'], RowValues | string]): Claim {
+export function unpackClaim(
+  [action, value]: [Claim['action'], RowValues | string],
+  cipher?: RowCipher,
+): Claim {
   switch (action) {
     case 'deliver': {
       const values = valuesByField(CLAIM_ROW_FIELDS, value as RowValues)
-      const row = rowFrom(values)
       const attachments = unpackFiles(values.files)
-      return { action, row, job: unpackClaimed({ ...row, content: values.content ?? '{}', attachments }) }
+      const row = openWith(cipher, { ...rowFrom(values), content: values.content ?? '{}', attachments })
+      return { action, row, job: unpackClaimed(row) }
     }
     case 'wait':
       return { action, until: Number(value) }
     case 'expire':
     case 'recover':
-      return { action, row: unpackRow(value as RowValues) }
+      return { action, row: unpackRow(value as RowValues, cipher) }
     default:
       return { action }
   }
@@ -81,8 +86,12 @@ export function isPresent(values: RowValues): boolean {
 }
 
 /** A row with the fields {@link ROW_FIELDS}. */
-export function unpackRow(values: RowValues): RedisRow {
-  return rowFrom(valuesByField(ROW_FIELDS, values))
+export function unpackRow(values: RowValues, cipher?: RowCipher): RedisRow {
+  return openWith(cipher, rowFrom(valuesByField(ROW_FIELDS, values)))
+}
+
+function openWith<R extends StoredRow>(cipher: RowCipher | undefined, row: R): R {
+  return cipher?.open(row) ?? row
 }
 
 function valuesByField<F extends string>(
@@ -104,7 +113,7 @@ function rowFrom(values: Readonly<Record<(typeof ROW_FIELDS)[number], string | n
     expiresAt: Number(values.exp),
     nextAttemptAt: numberOrNull(values.next),
     settledAt: numberOrNull(values.settled),
-    rest: values.rest ?? null,
+    rest: values.rest || null,
     head: values.head ?? '{}',
     wake: values.wake ?? undefined,
   }
@@ -145,6 +154,19 @@ export interface FoundMessage {
   row: RedisRow
 }
 
-export function toFound([id, values]: [string, RowValues]): FoundMessage {
-  return { id, row: unpackRow(values) }
+/** A new state of a message. */
+export interface StateChange {
+  id: string
+  /** The revision that it was made from. */
+  rev: number
+  state: MessageState
+  /** Whether the content is removed. */
+  dropContent: boolean
+  /** Process deaths in a row; kept until a delivery ends in another way. */
+  losses: number
+  /** Whether the message needs a new job. */
+  needsJob: boolean
+  /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
+  heldIndex?: string
+  records?: readonly RecordChange[] | undefined
 }

@@ -1,5 +1,6 @@
 import { waitsForTransport } from '../../message/messageState.js'
 import type { QueueTransfer } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { packFiles, packWhole, statusOf, unpackHead, unpackState } from '../rowCodec.js'
 import type { WholeRow } from '../storedRow.js'
 import { orUnavailable } from './connections.js'
@@ -8,7 +9,12 @@ import type { ScriptRecord } from './scripts.js'
 import { heldIndex, type RedisStore } from './store.js'
 
 /** Passes messages to another queue and takes them from one. A message that will be due gets its BullMQ job. */
-export function redisTransfer(store: RedisStore, scheduler: JobScheduler, keepKey: number): QueueTransfer {
+export function redisTransfer(
+  store: RedisStore,
+  scheduler: JobScheduler,
+  keepKey: number,
+  cipher: RowCipher | undefined,
+): QueueTransfer {
   return {
     list: async (before, limit) => (await orUnavailable(() => store.list(before, limit, undefined))).rows,
     read: (ids) =>
@@ -21,7 +27,7 @@ export function redisTransfer(store: RedisStore, scheduler: JobScheduler, keepKe
         })
       }),
     insert: async (rows) => {
-      const records = rows.map((row) => packTransfer(row, keepKey))
+      const records = rows.map((row) => packTransfer(row, keepKey, cipher))
       const results = await orUnavailable(() => store.transfer(records))
       const stored = rows.filter((_, index) => results[index] === 'stored' && records[index]?.job === 1)
       scheduler.add(stored.map((row) => ({ ...unpackHead(row), notBefore: row.dueAt })))
@@ -36,10 +42,15 @@ export function redisTransfer(store: RedisStore, scheduler: JobScheduler, keepKe
   }
 }
 
-function packTransfer(whole: WholeRow, keepKey: number): ScriptRecord<'transfer'> {
-  const { id, messageId, fingerprint, key, keyUntil, head, attachments, group } = packWhole(whole, keepKey)
+function packTransfer(
+  whole: WholeRow,
+  keepKey: number,
+  cipher: RowCipher | undefined,
+): ScriptRecord<'transfer'> {
+  const packed = packWhole(whole, keepKey, cipher)
+  const { id, messageId, fingerprint, key, keyUntil, head, rest, attachments, group } = packed
   const job = unpackHead(whole)
-  const { content, rest, dueAt, expiresAt, nextAttemptAt, settledAt, losses } = whole
+  const { dueAt, expiresAt, nextAttemptAt, settledAt, losses } = whole
   const status = statusOf(whole)
   return {
     id,
@@ -48,8 +59,8 @@ function packTransfer(whole: WholeRow, keepKey: number): ScriptRecord<'transfer'
     key: key ?? '',
     ttl: Math.max(1, Math.ceil(keyUntil - Date.now())),
     head,
-    content: content ?? '',
-    files: content === null ? '' : packFiles(attachments),
+    content: whole.content === null ? '' : packed.content,
+    files: whole.content === null ? '' : packFiles(attachments),
     status,
     rest: rest ?? '',
     due: dueAt,

@@ -53,7 +53,21 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
 const SCRIPTS = {
   enqueue: {
     row: [],
-    record: ['id', 'mid', 'print', 'key', 'ttl', 'head', 'content', 'files', 'due', 'exp', 'next', 'lane'],
+    record: [
+      'id',
+      'mid',
+      'print',
+      'key',
+      'others',
+      'ttl',
+      'head',
+      'content',
+      'files',
+      'due',
+      'exp',
+      'next',
+      'lane',
+    ],
   },
   revoke: { row: [], record: [] },
   claim: { row: CLAIM_ROW_FIELDS, record: ['wake', 'op'] },

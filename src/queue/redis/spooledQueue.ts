@@ -14,6 +14,7 @@ import type {
 } from '../driver.js'
 import type { SharedRecords } from '../records.js'
 import { SqliteQueue } from '../sqlite/driver.js'
+import { unreadableSettlement } from '../unreadable.js'
 import { RedisQueue, type RedisQueueOptions } from './driver.js'
 
 /** Milliseconds by which an envelope outlives its message: the queue in Redis decides whether the message has expired. */
@@ -81,6 +82,7 @@ export class SpooledQueue implements QueueDriver {
       // Redis keeps the messages that were forwarded.
       retain: { ...retain, count: 0 },
       logger,
+      ...(options.encryption === undefined ? {} : { encryption: options.encryption }),
       onChange: ({ job, state }) => {
         if (state.status === 'queued') queue.#spooled++
         if (!isSettled(state.status)) return
@@ -207,6 +209,7 @@ export class SpooledQueue implements QueueDriver {
       // Forwarding a message again does no harm.
       recover: () => undefined,
       deliver: async ({ job, state }): Promise<Settlement> => {
+        if (state.sealed !== undefined) return unreadableSettlement(state, Date.now())
         const forwarded = await this.#forward(fromEnvelope(job))
         const decision: Settlement['decision'] = forwarded
           ? { status: 'sent' }

@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis'
-import { type MailJob, type MessageState, STATUSES, type Status } from '../../message/messageState.js'
+import { type MailJob, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { EnqueueResult, TransferResult } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { statusesShownAs } from '../listing.js'
 import type { ChangeResult, RecordChange, RecordRange, SharedRecord } from '../records.js'
-import { packState, unpackFiles } from '../rowCodec.js'
+import { packState, sealerFor, unpackFiles } from '../rowCodec.js'
 import { storeWithRecords } from '../storedMutations.js'
 import type { ReadRows } from '../storedQueries.js'
 import type { LoadedRow } from '../storedRow.js'
@@ -20,29 +21,12 @@ import {
   type RedisRow,
   type Reply,
   type RowValues,
-  toFound,
+  type StateChange,
   unpackClaim,
   unpackRecord,
   unpackRow,
 } from './redisRows.js'
 import { scriptArguments, type ScriptName, type ScriptRecord } from './scripts.js'
-
-/** A new state of a message. */
-export interface StateChange {
-  id: string
-  /** The revision that it was made from. */
-  rev: number
-  state: MessageState
-  /** Whether the content is removed. */
-  dropContent: boolean
-  /** Process deaths in a row; kept until a delivery ends in another way. */
-  losses: number
-  /** Whether the message needs a new job. */
-  needsJob: boolean
-  /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
-  heldIndex?: string
-  records?: readonly RecordChange[] | undefined
-}
 
 /** The reply to a change: its result, and the name of the message's wake-up. */
 type ChangeReply = [result: ChangeResult, wake?: string]
@@ -71,6 +55,8 @@ interface RedisStoreOptions {
   keepKey: number
   /** Settled messages that are kept at most. */
   count: number
+  /** Of an encrypted queue. */
+  cipher: RowCipher | undefined
 }
 
 /** Messages in one command at most. */
@@ -99,7 +85,7 @@ export class RedisStore {
   /** @param operation name of the command, by which {@link revoke} removes the messages again */
   async enqueue(jobs: readonly MailJob[], operation: string): Promise<EnqueueResult[]> {
     const own = [this.#options.limit, operation]
-    const records = jobs.map((job) => packMessage(job, this.#options.keepKey))
+    const records = jobs.map((job) => packMessage(job, this.#options.keepKey, this.#options.cipher))
     const replies = (await this.#run(this.#quick, 'enqueue', own, records)) as [string, string?, string?][]
     return replies.map(([reply, id = '', messageId = '']): EnqueueResult => {
       if (reply === 'accepted') return { result: 'queued' }
@@ -140,7 +126,7 @@ export class RedisStore {
    */
   async wakeHeld(indexes: readonly string[], most: number): Promise<FoundMessage[]> {
     const woken = await this.#run(this.#quick, 'wakeHeld', [Date.now(), most, ...indexes])
-    return (woken as [string, RowValues][]).map(toFound)
+    return (woken as [string, RowValues][]).map(this.#found)
   }
 
   /** Stores a state that a caller waits for. */
@@ -157,14 +143,14 @@ export class RedisStore {
       [string, RowValues][],
       [string, RowValues][],
     ]
-    return { expired: expired.map(toFound), orphans: orphans.map(toFound) }
+    return { expired: expired.map(this.#found), orphans: orphans.map(this.#found) }
   }
 
   async find(ids: readonly string[]): Promise<ReadRows<RedisRow | undefined>> {
     const [paused, rows] = (await this.#run(this.#quick, 'find', ids)) as [number, (RowValues | null)[]]
     return {
       paused: paused === 1,
-      rows: rows.map((values) => (values === null ? undefined : unpackRow(values))),
+      rows: rows.map((values) => (values === null ? undefined : unpackRow(values, this.#options.cipher))),
     }
   }
 
@@ -173,7 +159,8 @@ export class RedisStore {
     const key = `${this.#options.prefix}m:${id}`
     const [head, content, files] = await this.#quick.hmget(key, 'head', 'content', 'files')
     if (typeof head !== 'string') return undefined
-    return { head, content: content === '' ? null : (content ?? null), attachments: unpackFiles(files) }
+    const row = { head, content: content === '' ? null : (content ?? null), attachments: unpackFiles(files) }
+    return this.#options.cipher?.open(row) ?? row
   }
 
   /** Newest first, below a position. While the queue is paused, queued messages are listed as held. */
@@ -187,7 +174,7 @@ export class RedisStore {
       paused: paused === 1,
       rows: rows
         .filter(isPresent)
-        .map(unpackRow)
+        .map((values) => unpackRow(values, this.#options.cipher))
         .sort((a, b) => b.seq - a.seq)
         .slice(0, limit),
     }
@@ -248,8 +235,9 @@ export class RedisStore {
 
   async #claimAll(wakes: readonly string[]): Promise<Claim[]> {
     const records = wakes.map((wake) => ({ wake, op: this.nextOperation() }))
-    const replies = await this.#run(this.#patient, 'claim', [this.#options.owner, Date.now()], records)
-    return (replies as [Claim['action'], RowValues | string][]).map(unpackClaim)
+    const { owner, cipher } = this.#options
+    const replies = await this.#run(this.#patient, 'claim', [owner, Date.now()], records)
+    return (replies as [Claim['action'], RowValues | string][]).map((reply) => unpackClaim(reply, cipher))
   }
 
   #store(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
@@ -258,9 +246,10 @@ export class RedisStore {
   }
 
   async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
-    const { owner, count } = this.#options
+    const { owner, count, cipher } = this.#options
     const records = changes.map((change): ScriptRecord<'update'> => {
-      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packState(change.state)
+      const packed = packState(change.state, sealerFor(change.id, cipher))
+      const { dueAt, expiresAt, nextAttemptAt, settledAt, rest } = packed
       return {
         id: change.id,
         rev: change.rev,
@@ -279,6 +268,11 @@ export class RedisStore {
     })
     return (await this.#run(redis, 'update', [owner, Date.now(), count], records)) as ChangeReply[]
   }
+
+  readonly #found = ([id, values]: [string, RowValues]): FoundMessage => ({
+    id,
+    row: unpackRow(values, this.#options.cipher),
+  })
 
   #run<N extends ScriptName>(
     redis: Redis,

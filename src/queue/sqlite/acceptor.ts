@@ -2,6 +2,7 @@ import { ThreadpostError } from '../../errors.js'
 import { type MailJob, newState } from '../../message/messageState.js'
 import { GenerationalCache } from '../../structures/generationalCache.js'
 import type { ChangeListener, EnqueueResult } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { packJob } from '../rowCodec.js'
 import { type PackedRow, packRow } from '../storedRow.js'
 import { type OutboxClient, unavailableMessage } from './outboxClient.js'
@@ -29,13 +30,15 @@ export class Acceptor {
   readonly #client: OutboxClient
   readonly #onChange: ChangeListener
   readonly #keepKey: number
+  readonly #cipher: RowCipher | undefined
   #batch: Batch | undefined
   #pending = 0
   /** Accepted jobs by id, until they are claimed: see {@link CACHED_JOBS}. */
   readonly cachedJobs = new GenerationalCache<string, MailJob>(2 * CACHED_JOBS)
 
   /** @param keepKey minimum time in ms for which an idempotency key is remembered */
-  constructor(client: OutboxClient, onChange: ChangeListener, keepKey: number) {
+  constructor(client: OutboxClient, onChange: ChangeListener, keepKey: number, cipher?: RowCipher) {
+    this.#cipher = cipher
     this.#client = client
     this.#onChange = onChange
     this.#keepKey = keepKey
@@ -58,7 +61,7 @@ export class Acceptor {
     const batch = this.#openBatch()
     const from = batch.rows.length
     const pending = jobs.map((job): PendingJob => {
-      const row = packJob(job, this.#keepKey)
+      const row = packJob(job, this.#keepKey, this.#cipher)
       batch.rows.push(packRow(row))
       return { job, cacheable: isCacheable(row) }
     })

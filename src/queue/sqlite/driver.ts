@@ -2,8 +2,8 @@ import path from 'node:path'
 import type { Reported } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
-import { isId, newToken } from '../../message/ids.js'
-import type { MailJob, Status } from '../../message/messageState.js'
+import { newToken } from '../../message/ids.js'
+import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { type ManualAction, dropsContent, notFound } from '../actions.js'
 import type {
@@ -16,32 +16,18 @@ import type {
   QueueTransfer,
   QueueStats,
 } from '../driver.js'
-import {
-  cursorPosition,
-  pageLimit,
-  matches,
-  paginate,
-  shownCounts,
-  shownStatus,
-  statusesShownAs,
-} from '../listing.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
+import { shownCounts } from '../listing.js'
 import type { SharedRecords } from '../records.js'
-import {
-  boundSubject,
-  packState,
-  rowToMessage,
-  statusOf,
-  unpackHead,
-  unpackLoaded,
-  unpackState,
-} from '../rowCodec.js'
+import { packState, sealerFor, unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
 import { DelivererLock } from './delivererLock.js'
 import { OutboxClient } from './outboxClient.js'
 import { OutboxConsumer } from './outboxConsumer.js'
-import { type Report, toRowQuery } from './outboxProtocol.js'
+import type { Report } from './outboxProtocol.js'
+import { OutboxQueries } from './outboxQueries.js'
 import { outboxTransfer } from './outboxTransfer.js'
 
 export interface SqliteQueueOptions extends DriverOptions {
@@ -60,17 +46,15 @@ export interface SqliteQueueOptions extends DriverOptions {
  */
 export class SqliteQueue implements QueueDriver {
   readonly durable = true
-  readonly search = 'index'
-  readonly records: SharedRecords = {
-    write: (changes) => this.#client.request('writeRecords', { changes }),
-    read: (ranges) => this.#client.request('readRecords', { ranges }),
-  }
+  readonly records: SharedRecords
+  readonly #cipher: RowCipher | undefined
   readonly #options: SqliteQueueOptions
   readonly #subscriptions = new Subscriptions({
     onFirst: (id) => this.#client.send('subscribe', { id, on: true }),
     onLast: (id) => this.#client.send('subscribe', { id, on: false }),
   })
   #client!: OutboxClient
+  #queries!: OutboxQueries
   transfer!: QueueTransfer
   #acceptor!: Acceptor
   #outboxConsumer: OutboxConsumer | undefined
@@ -84,6 +68,12 @@ export class SqliteQueue implements QueueDriver {
 
   private constructor(options: SqliteQueueOptions) {
     this.#options = options
+    const records: SharedRecords = {
+      write: (changes) => this.#client.request('writeRecords', { changes }),
+      read: (ranges) => this.#client.request('readRecords', { ranges }),
+    }
+    this.records = options.encryption?.records(records) ?? records
+    this.#cipher = options.encryption?.rows
     this.#unavailable = new ConditionLog(options.logger, {
       begins: "The queue can't store anything at the moment",
       level: 'error',
@@ -108,11 +98,19 @@ export class SqliteQueue implements QueueDriver {
       refusing: (problem) => queue.#refusing.report(problem),
       restarted: () => queue.#restart(),
     })
-    queue.transfer = outboxTransfer(queue.#client, retain.keys)
-    queue.#acceptor = new Acceptor(queue.#client, options.onChange, retain.keys)
+    queue.#queries = new OutboxQueries(queue.#client, queue.#cipher, {
+      paused: () => queue.#paused,
+      isPrefetched: (seq) => queue.#outboxConsumer?.isPrefetched(seq) === true,
+    })
+    queue.transfer = outboxTransfer(queue.#client, retain.keys, queue.#cipher)
+    queue.#acceptor = new Acceptor(queue.#client, options.onChange, retain.keys, queue.#cipher)
     // The first report says whether the queue is paused.
     await queue.stats()
     return queue
+  }
+
+  get search(): 'index' | 'scan' {
+    return this.#queries.search
   }
 
   enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
@@ -126,6 +124,7 @@ export class SqliteQueue implements QueueDriver {
       consumer,
       this.#options,
       this.#acceptor.cachedJobs,
+      this.#cipher,
     )
     this.#outboxConsumer.pause(this.#paused)
     const outboxConsumer = this.#outboxConsumer
@@ -135,26 +134,16 @@ export class SqliteQueue implements QueueDriver {
     })
   }
 
-  async find(id: string): Promise<Message | undefined> {
-    const row = await this.#client.request('find', { id })
-    return row === null ? undefined : this.#show(row)
+  find(id: string): Promise<Message | undefined> {
+    return this.#queries.find(id)
   }
 
-  async load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    const row = await this.#client.request('load', { id })
-    return row === null ? undefined : unpackLoaded(row)
+  load(id: string): Promise<MailJob | 'dropped' | undefined> {
+    return this.#queries.load(id)
   }
 
-  async list(query: ListQuery): Promise<MessagePage> {
-    const limit = pageLimit(query)
-    const before = cursorPosition(query)
-    const { q = '' } = query
-    if (isId(q)) return this.#listOne(q, query)
-    const statuses = query.status && statusesShownAs(query.status, this.#paused)
-    const request = { query: toRowQuery(query, statuses, limit, before) }
-    const { rows, cursor } = await this.#client.request('list', request)
-    const messages = rows.map((row) => this.#show(row))
-    return cursor === null ? { messages } : { messages, cursor: String(cursor) }
+  list(query: ListQuery): Promise<MessagePage> {
+    return this.#queries.list(query)
   }
 
   async pause(): Promise<void> {
@@ -200,8 +189,8 @@ export class SqliteQueue implements QueueDriver {
 
   #receive(report: Report): void {
     this.#setPaused(report.paused)
-    for (const row of report.expired) this.#notify(row)
-    for (const row of report.settledElsewhere)
+    for (const row of report.expired) this.#notify(this.#open(row))
+    for (const row of report.settledElsewhere.map((sealed) => this.#open(sealed)))
       if (this.#subscriptions.has(unpackHead(row).id)) this.#notify(row, { elsewhere: true })
     if (report.orphaned.length > 0) {
       this.#options.logger.warn(
@@ -210,9 +199,10 @@ export class SqliteQueue implements QueueDriver {
           ? 'The queue is an older copy that was restored: its messages may have been sent since, and are marked uncertain'
           : 'Taking over the messages of a process that died',
       )
-      this.#outboxConsumer?.recover(report.orphaned)
+      this.#outboxConsumer?.recover(report.orphaned.map((row) => this.#open(row)))
     }
-    if (report.claimed.length > 0) this.#outboxConsumer?.receive(report.claimed)
+    if (report.claimed.length > 0)
+      this.#outboxConsumer?.receive(report.claimed.map((row) => ('id' in row ? row : this.#open(row))))
   }
 
   #notify(row: StoredRow, origin: { elsewhere?: true } = {}): void {
@@ -240,7 +230,7 @@ export class SqliteQueue implements QueueDriver {
    */
   async act(id: string, action: ManualAction): Promise<Message> {
     for (;;) {
-      const row = await this.#client.request('find', { id })
+      const row = await this.#queries.row(id)
       if (row === null) throw notFound(id)
       const job = unpackHead(row)
       const state = unpackState(row, job)
@@ -253,38 +243,23 @@ export class SqliteQueue implements QueueDriver {
         const cancelDelivery = (): boolean => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined
         const { maxAge } = this.#options
         reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
-        if (reported?.changes.length === 0) return this.#show(row)
+        if (reported?.changes.length === 0) return this.#queries.show(row)
         const drop = dropsContent(state.status, this.#options.retain.data)
         const records = this.#options.recordsOf?.({ job, state, reported })
+        const packed = packState(state, sealerFor(id, this.#cipher))
         const { seq, rev, status: from } = row
-        const request = { seq, rev, from, state: packState(state), drop, records }
+        const request = { seq, rev, from, state: packed, drop, records }
         written = (await this.#client.request('write', request)) === 'written'
       } finally {
         if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)
       }
       if (!written) continue
       this.#options.onChange({ job, state, reported })
-      return this.#show({ ...row, ...packState(state) })
+      return this.#queries.show({ ...row, ...packState(state) })
     }
   }
 
-  async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
-    const row = await this.#client.request('find', { id })
-    return paginate(row === null ? [] : [row], query, {
-      position: ({ seq }) => seq,
-      matches: (row) => matches(unpackHead(row), boundSubject(row), this.#shownStatus(row), query),
-      show: (row) => this.#show(row),
-    })
-  }
-
-  #show(row: StoredRow): Message {
-    return rowToMessage(row, this.#shownStatus(row))
-  }
-
-  /** A prefetched message is stored as `sending` but isn't being sent yet. */
-  #shownStatus(row: StoredRow): Status {
-    const stored = statusOf(row)
-    const prefetched = stored === 'sending' && this.#outboxConsumer?.isPrefetched(row.seq) === true
-    return shownStatus(prefetched ? 'queued' : stored, this.#paused)
+  #open<R extends { head: string }>(row: R): R {
+    return this.#cipher?.open(row) ?? row
   }
 }

@@ -4,7 +4,8 @@ import type { GenerationalCache } from '../../structures/generationalCache.js'
 import { IndexedBag, type Member } from '../../structures/indexedBag.js'
 import { dropsContent } from '../actions.js'
 import type { Consumer, DriverOptions, QueuedMessage } from '../driver.js'
-import { packState, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
+import { packState, sealerFor, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
 import { type StateRow, STATUS_NUMBERS, type ClaimedRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
 import type { CachedRow, OrphanedRow } from './outboxProtocol.js'
@@ -49,6 +50,7 @@ export class OutboxConsumer {
   readonly #consumer: Consumer
   readonly #options: Pick<DriverOptions, 'onChange' | 'recordsOf' | 'retain'>
   readonly #cachedJobs: GenerationalCache<string, MailJob>
+  readonly #cipher: RowCipher | undefined
   readonly #prefetched: ClaimedMessage[] = []
   readonly #claimed = new Set<number>()
   readonly #delivering = new IndexedBag<ClaimedMessage>()
@@ -69,7 +71,9 @@ export class OutboxConsumer {
     consumer: Consumer,
     options: Pick<DriverOptions, 'onChange' | 'recordsOf' | 'retain'>,
     cachedJobs: GenerationalCache<string, MailJob>,
+    cipher: RowCipher | undefined,
   ) {
+    this.#cipher = cipher
     this.#cachedJobs = cachedJobs
     this.#client = client
     this.#consumer = consumer
@@ -239,7 +243,7 @@ export class OutboxConsumer {
   async #store(message: ClaimedMessage): Promise<void> {
     const { seq, rev, state } = message
     const { onChange, recordsOf, retain } = this.#options
-    const packed: StateRow = packState(state)
+    const packed: StateRow = packState(state, sealerFor(message.job.id, this.#cipher))
     const drop = dropsContent(state.status, retain.data)
     const from = STATUS_NUMBERS.sending
     const reindex = state.subject !== undefined

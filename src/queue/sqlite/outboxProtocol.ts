@@ -3,6 +3,7 @@ import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/evidence.js'
 import type { CommitStats, EnqueueResult, ListQuery, Retention, TransferResult } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import {
   type LoadedRow,
@@ -84,8 +85,10 @@ export interface OrphanedRow extends StoredRow {
 export interface RowQuery {
   statuses: StatusNumber[] | null
   q: string | null
-  recipient: string | null
-  tag: string | null
+  /** The forms in which the address may be stored. */
+  recipient: readonly string[] | null
+  /** The forms in which the tag may be stored. */
+  tag: readonly string[] | null
   template: string | null
   since: number | null
   until: number | null
@@ -100,12 +103,13 @@ export function toRowQuery(
   statuses: readonly Status[] | undefined,
   limit: number,
   before: number,
+  cipher: RowCipher | undefined,
 ): RowQuery {
   return {
     statuses: statuses?.map((status) => STATUS_NUMBERS[status]) ?? null,
     q: q === '' ? null : q,
-    recipient: recipient ?? null,
-    tag: tag ?? null,
+    recipient: recipient === undefined ? null : (cipher?.recipientForms(recipient) ?? [recipient]),
+    tag: tag === undefined ? null : (cipher?.tagForms(tag) ?? [tag]),
     template: template ?? null,
     since: since ?? null,
     until: until ?? null,

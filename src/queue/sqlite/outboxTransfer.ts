@@ -1,16 +1,28 @@
 import type { QueueTransfer } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import { packWhole } from '../rowCodec.js'
 import type { WholeRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
 import { toRowQuery, type TransferRow } from './outboxProtocol.js'
 
 /** Passes messages to another queue and takes them from one. */
-export function outboxTransfer(client: OutboxClient, keepKey: number): QueueTransfer {
+export function outboxTransfer(
+  client: OutboxClient,
+  keepKey: number,
+  cipher: RowCipher | undefined,
+): QueueTransfer {
+  const open = <R extends { head: string }>(row: R): R => cipher?.open(row) ?? row
   return {
     list: async (before, limit) =>
-      (await client.request('list', { query: toRowQuery({}, undefined, limit, before) })).rows,
-    read: (ids) => Promise.all(ids.map((id) => readWhole(client, id))),
-    insert: (rows) => client.request('transfer', { rows: rows.map((row) => toTransferRow(row, keepKey)) }),
+      (await client.request('list', { query: toRowQuery({}, undefined, limit, before, cipher) })).rows.map(
+        open,
+      ),
+    read: async (ids) => {
+      const rows = await Promise.all(ids.map((id) => readWhole(client, id)))
+      return rows.map((row) => row && open(row))
+    },
+    insert: (rows) =>
+      client.request('transfer', { rows: rows.map((row) => toTransferRow(row, keepKey, cipher)) }),
     remove: (rows) => client.request('discard', { rows: rows.map(({ seq, rev }) => ({ seq, rev })) }),
   }
 }
@@ -20,10 +32,11 @@ async function readWhole(client: OutboxClient, id: string): Promise<WholeRow | u
   return row && loaded ? { ...row, content: loaded.content, attachments: loaded.attachments } : undefined
 }
 
-function toTransferRow(whole: WholeRow, keepKey: number): TransferRow {
-  const { status, dueAt, expiresAt, nextAttemptAt, settledAt, rest, losses, content } = whole
+function toTransferRow(whole: WholeRow, keepKey: number, cipher: RowCipher | undefined): TransferRow {
+  const { status, dueAt, expiresAt, nextAttemptAt, settledAt, losses, content } = whole
+  const { rest, ...row } = packWhole(whole, keepKey, cipher)
   return {
-    row: packWhole(whole, keepKey),
+    row,
     state: { status, dueAt, expiresAt, nextAttemptAt, settledAt, rest },
     losses,
     dropped: content === null,

@@ -1,7 +1,12 @@
-import type { Socket } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import type { SmtpTransport, TlsReport, TransportReport } from '../../../src/protocol/transportConfig.js'
+import type {
+  RouteReport,
+  SmtpTransport,
+  TlsReport,
+  TransportReport,
+} from '../../../src/protocol/transportConfig.js'
 import type { ConnectionFailure } from '../sendResults.js'
 import { LONGEST_TIMER } from './deadlineTimer.js'
 import { ehloNameFor } from './ehloName.js'
@@ -211,6 +216,7 @@ export async function verifySmtp(config: SmtpTransport): Promise<TransportReport
     ...facts,
     ok: true,
     ...(socket instanceof TLSSocket ? { tls: tlsReport(socket) } : {}),
+    route: routeReport(socket, config),
     authenticated: config.auth !== undefined,
     ehloName,
     extensions: extensions.keywords,
@@ -240,4 +246,11 @@ function tlsReport(socket: TLSSocket): TlsReport {
     subject: String(subject.CN),
     expires: new Date(valid_to).toISOString(),
   }
+}
+
+function routeReport(socket: Socket, { proxy }: SmtpTransport): RouteReport {
+  const { remoteAddress = '', localAddress = '' } = socket
+  const route: RouteReport = { address: remoteAddress, family: isIPv6(remoteAddress) ? 6 : 4, localAddress }
+  if (proxy !== undefined) route.proxy = `${new URL(proxy).protocol}//${new URL(proxy).host}`
+  return route
 }

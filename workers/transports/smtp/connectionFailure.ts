@@ -3,6 +3,7 @@ import type { SmtpReply, UnreachableCode } from '../../../src/protocol/outcome.j
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import { SecretRedactor } from '../secretRedactor.js'
 import { isTlsCode, type ConnectionFailure } from '../sendResults.js'
+import type { ProxyCode } from './openSocket.js'
 import { parseReply } from './reply.js'
 
 /** Removes the credentials of the login and of the proxy from a server's text. */
@@ -34,6 +35,13 @@ const SENTENCES = {
   CONNECTION_FAILED: 'The server could not be reached',
 } as const
 
+/** The failures of a proxy: see `openSocket`. */
+const OF_PROXY: Record<ProxyCode, Pick<ConnectionFailure, 'code' | 'message'>> = {
+  EPROXYAUTH: { code: 'AUTH_FAILED', message: 'The proxy refused the credentials' },
+  EPROXYREFUSED: { code: 'CONNECTION_FAILED', message: 'The proxy did not connect to the server' },
+  EPROXYUNREACHABLE: { code: 'CONNECTION_FAILED', message: 'The proxy could not be reached' },
+}
+
 /** Codes of nodemailer. */
 const AUTH_CODES = new Set<string | undefined>(['EAUTH', 'ENOAUTH', 'EOAUTH2'])
 const TLS_CODES = new Set<string | undefined>(['ETLS', 'EREQUIRETLS'])
@@ -50,13 +58,18 @@ export function toConnectionFailure(
 ): ConnectionFailure {
   const failure = error as NodemailerError
   const reply = parseReply(withoutSecrets(failure.response ?? '', config, secrets))
-  const code = codeOf(failure, reply, config)
+  const ofProxy = Object.entries(OF_PROXY).find(([each]) => each === failure.code)?.[1]
+  const code = ofProxy?.code ?? codeOf(failure, reply, config)
   const detail =
     reply === undefined
       ? describe(withoutSecrets(textOf(failure), config, secrets))
       : `${reply.code} ${reply.text}`
   const hint = refusesEhlo(failure, reply) ? `; ${ehloHint(config.ehloName)}` : ''
-  return { code, message: `${SENTENCES[code]}: ${detail}${hint}`, ...(reply === undefined ? {} : { reply }) }
+  return {
+    code,
+    message: `${ofProxy?.message ?? SENTENCES[code]}: ${detail}${hint}`,
+    ...(reply === undefined ? {} : { reply }),
+  }
 }
 
 /** Whether the server refused the name, and not just the command (500, 502). */

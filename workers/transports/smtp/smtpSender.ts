@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ConnectionCounts } from '../../../src/protocol/tasks.js'
 import type { SmtpTransport, TransportReport } from '../../../src/protocol/transportConfig.js'
-import { connectionFailed, type ConnectionFailure, unanswered } from '../sendResults.js'
+import { connectionFailed, type ConnectionFailure, waitedTooLong } from '../sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
 import { ChunkingSession } from './chunkingSession.js'
 import { connect, type OpenConnection, verifySmtp } from './connect.js'
@@ -9,6 +9,7 @@ import { envelopeOf } from './dsnRequest.js'
 import { ehloNameFor } from './ehloName.js'
 import { FurtherProgress } from './furtherTransactions.js'
 import { mailDataOf } from './mailData.js'
+import { loadProxyClient } from './openSocket.js'
 import type { Session, SessionOwner } from './sessionOwner.js'
 import { withFurtherResult } from './smtpResults.js'
 import { SmtpSession } from './smtpSession.js'
@@ -99,6 +100,10 @@ export class SmtpSender implements Transport, SessionOwner {
     )
     if (this.#successor === undefined) this.#waiting.unshift(further)
     else this.#successor.#adopt([further])
+  }
+
+  ready(): Promise<void> {
+    return loadProxyClient(this.#config)
   }
 
   verify(): Promise<TransportReport> {
@@ -241,11 +246,7 @@ export class SmtpSender implements Transport, SessionOwner {
     for (let index = this.#waiting.length - 1; index >= 0; index--) {
       if (this.#waiting[index]!.deadline > now) continue
       const [overdue] = this.#waiting.splice(index, 1)
-      overdue?.fail(
-        this.#sessions.size === 0
-          ? connectionFailed(NO_CONNECTION_IN_TIME)
-          : unanswered('timeout', false, []),
-      )
+      overdue?.fail(waitedTooLong(this.#sessions.size > 0))
     }
   }
 
@@ -291,9 +292,4 @@ export class SmtpSender implements Transport, SessionOwner {
     const index = this.#idle.indexOf(session)
     if (index >= 0) this.#idle.splice(index, 1)
   }
-}
-
-const NO_CONNECTION_IN_TIME: ConnectionFailure = {
-  code: 'CONNECTION_FAILED',
-  message: 'The server could not be reached: no connection was ready within the time limit of the attempt',
 }

@@ -5,7 +5,7 @@
   ARGV[4]   messages that may be open (not settled) at a time
   ARGV[5]   name of this command: the same name again means that the client sent the command twice
   ARGV[6..] a record for each message: id, mid (Message-ID), print (fingerprint of the content, or ''), key (idempotency key, or ''),
-            ttl (of the key, in ms), head (JSON), content (JSON), files (JSON, or ''), due, exp, next (ms since the epoch, or ''),
+            others (other forms of key and print: each of them and a line feed), ttl (of the key, in ms), head (JSON), content (JSON), files (JSON, or ''), due, exp, next (ms since the epoch, or ''),
             lane (PRIORITY:GROUP)
 
   Returns a reply for each message:
@@ -21,6 +21,16 @@ local open = 0
 for _, status in ipairs(OPEN_STATUSES) do open = open + call('ZCARD', PREFIX .. 's:' .. status) end
 local seq = tonumber(call('GET', PREFIX .. 'seq') or 0)
 local replies, seen, lanes = {}, {}, {}
+
+-- Whether a stored fingerprint is that of the message, in any of its forms; without one, content is not compared.
+local function is_same(print, new)
+  if print == new.print or print == '' or new.print == '' then return true end
+  for other in string.gmatch(new.others, '[^\n]*\n([^\n]*)\n') do
+    if print == other then return true end
+  end
+  return false
+end
+
 for first = 6, #ARGV, #RECORD_FIELDS do
   local new = record(first)
   local id, key = new.id, new.key
@@ -30,6 +40,9 @@ for first = 6, #ARGV, #RECORD_FIELDS do
     owner = { id = id, mid = known_mid, print = known_print }
   elseif key ~= '' then
     local value = call('GET', PREFIX .. 'k:' .. key)
+    for other in string.gmatch(new.others, '([^\n]*)\n[^\n]*\n') do
+      if not value then value = call('GET', PREFIX .. 'k:' .. other) end
+    end
     if value then
       owner = {}
       owner.id, owner.mid, owner.print = string.match(value, '^([^\n]*)\n([^\n]*)\n(.*)$')
@@ -40,7 +53,7 @@ for first = 6, #ARGV, #RECORD_FIELDS do
   elseif known_by and not seen[id] and string.match(known_by, '^%S*') == op then
     -- The client sent the command twice.
     replies[#replies + 1] = { 'accepted' }
-  elseif owner and (owner.print == new.print or owner.print == '' or new.print == '') then
+  elseif owner and is_same(owner.print, new) then
     -- This caller gets its receipt now. If another caller was told of a failure, the message must stay nevertheless.
     add_acceptor(owner.id, op)
     replies[#replies + 1] = { 'duplicate', owner.id, owner.mid }

@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises'
+import { createMailer } from 'threadpost'
+import { expect, it } from 'vitest'
+import { testInbox } from '../support/mailer.js'
+import { MAIL, mailerOn, NOWHERE, outboxFile } from '../support/outbox.js'
+import { SenderProcess } from '../support/senderProcess.js'
+
+const [A, B] = [Buffer.alloc(32, 1).toString('base64'), Buffer.alloc(32, 2).toString('base64url')]
+
+function encrypted(
+  file: string,
+  ...keys: string[]
+): { queue: { url: string; encryption: { keys: string[] } } } {
+  return { queue: { url: `sqlite:${file}`, encryption: { keys } } }
+}
+
+it('refuses to open an encrypted queue without one of its keys', async () => {
+  const file = await outboxFile()
+  const first = await mailerOn(file, encrypted(file, A))
+  const { id } = await first.send(MAIL)
+  await first.close()
+  for (const options of [{}, encrypted(file, B)])
+    await expect(mailerOn(file, options)).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringContaining('queue.encryption.keys'),
+    })
+  const again = await mailerOn(file, encrypted(file, B, A))
+  expect(await again.find(id)).toMatchObject({ subject: MAIL.subject })
+})
+
+it('refuses keys that are not 32 bytes in base64, without showing them, and ignores the option in memory', async () => {
+  for (const keys of [[], ['c2VjcmV0LWtleQ=='], [A, A], [7], 'x'.repeat(44), [`${'?'.repeat(43)}=`]]) {
+    const refused: unknown = await createMailer({
+      transport: NOWHERE,
+      queue: { url: 'sqlite:/nowhere.db', encryption: { keys: keys as string[] } },
+    }).catch((error: unknown) => error)
+    expect(refused).toMatchObject({
+      code: 'INVALID_OPTIONS',
+      path: expect.stringMatching(/^queue\.encryption\.keys/),
+    })
+    expect((refused as Error).message).not.toContain('c2Vj')
+  }
+  const mailer = await createMailer({
+    transport: NOWHERE,
+    queue: { url: 'memory', encryption: { keys: [A] } },
+  })
+  await mailer.close()
+})
+
+it('loses nothing when a process with an encrypted queue is killed and its key is rotated', async () => {
+  const file = await outboxFile()
+  const inbox = await testInbox({ keep: 200 })
+  const { encryption } = encrypted(file, A).queue
+  const sender = new SenderProcess({ file, url: inbox.url, count: 60, queue: { encryption } })
+  await sender.given(60)
+  await sender.kill()
+  const bytes = [await readFile(file), await readFile(`${file}-wal`)]
+  expect(bytes.some((part) => part.includes('user1@example.com') || part.includes('mail-1'))).toBe(false)
+  const mailer = await mailerOn(file, { transport: inbox.url, ...encrypted(file, B, A) })
+  const messages = await Promise.all([...sender.receipts.keys()].map((id) => mailer.wait(id)))
+  expect(messages.map(({ status }) => status)).toEqual(messages.map(() => 'sent'))
+  expect(
+    await mailer
+      .send({ ...MAIL, to: 'user0@example.com', idempotencyKey: 'mail-0' })
+      .catch((e: unknown) => e),
+  ).toMatchObject({
+    code: 'IDEMPOTENCY_CONFLICT',
+  })
+  const arrived = new Set((await inbox.messages()).map(({ subject }) => subject))
+  expect(arrived.size).toBe(60)
+})
