@@ -49,7 +49,7 @@ export function matcherOf(filter: MailFilter): Matcher {
   return (mail) => matchers.every((matches) => matches(mail))
 }
 
-export function hasAttachment({ attachments }: ReceivedMail): boolean {
+function hasAttachment({ attachments }: ReceivedMail): boolean {
   return attachments.some(({ inline }) => !inline)
 }
 

@@ -46,7 +46,7 @@ export interface QuotaStatus {
   warmUpDay?: number
 }
 
-export const MAX_QUOTA = 1_000_000_000
+const MAX_QUOTA = 1_000_000_000
 
 export function resolveQuota(check: Validator, value: unknown, path: string): QuotaOptions {
   const { perHour, perDay } = check.object(value, path, ['perHour', 'perDay'])

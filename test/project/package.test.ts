@@ -90,10 +90,11 @@ describe('the packed tarball', () => {
   })
 
   it('stays within its size budget', () => {
-    // Raise it for a new feature only: 540 kB held without Postgres, intakes, reports, and the six services over HTTP.
-    expect(tarball.size).toBeLessThan(715_000)
-    expect(tarball.unpackedSize).toBeLessThan(2_100_000)
-    expect(tarball.files.length).toBeLessThan(690)
+    // Raise it for a new feature only: 540 kB held without Postgres, intakes, reports, and the six services over HTTP, and
+    // 715 kB without handlers for other frameworks, webhooks, encryption, quotas, `move`, and `doctor --domain`.
+    expect(tarball.size).toBeLessThan(790_000)
+    expect(tarball.unpackedSize).toBeLessThan(2_300_000)
+    expect(tarball.files.length).toBeLessThan(740)
   })
 
   it('has no script that npm runs where the package is installed or linked, and no address that does not exist', async () => {

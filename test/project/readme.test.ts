@@ -48,6 +48,7 @@ const KINDS = [
   'js test',
   'sh',
   'xml',
+  'handlebars',
   'html',
   'ini',
   'dockerfile',
@@ -186,6 +187,18 @@ describe('the documentation', () => {
     const { subject, preheader, text } = await mailer.render('welcome', data)
     expect([subject, preheader]).toEqual(['Welcome, Ada', 'Your account is ready.'])
     expect(text).toContain('https://acme.example/start')
+  })
+
+  it('has a layout, and a template that extends it', async () => {
+    const files = {
+      'layouts/plain.mjml': blocksOf('xml').find(({ source }) => source.includes('{{#block'))?.source ?? '',
+      'welcome.mjml': blocksOf('handlebars')[0]?.source ?? '',
+    }
+    const templates = await folderOf(files)
+    const mailer = await createMailer({ transport: 'smtp://127.0.0.1:1', templates, threads: 0 })
+    onTestFinished(() => mailer.close())
+    const { subject, text } = await mailer.render('welcome', { name: 'Ada' })
+    expect([subject, text.trim()]).toEqual(['Welcome, Ada', 'Hello Ada'])
   })
 
   it('has a test for node:test that passes', async () => {
