@@ -11,10 +11,10 @@ import { Mailer } from './mailer.js'
 import { processStatus } from './mailerParts.js'
 import { newToken } from './message/ids.js'
 import { Intake } from './message/intake.js'
-import type { ResolvedOptions } from './options.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
 import type { Admit, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
+import type { ResolvedOptions } from './resolvedOptions.js'
 import { settleAll } from './settleAll.js'
 import { SuppressionLookup } from './suppressions/suppressionLookup.js'
 import { Suppressions } from './suppressions/suppressions.js'
@@ -39,6 +39,7 @@ import { TransportManager } from './transports/transportManager.js'
 import { TransportResolver } from './transports/transportResolver.js'
 import { TransportSettings } from './transports/transportSettings.js'
 import type { TransportListener } from './transports/transportState.js'
+import type { Webhooks } from './webhooks/webhooks.js'
 
 /**
  * Creates the parts of a mailer and connects them.
@@ -81,7 +82,12 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     const admit: Admit = (submission) =>
       assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
     const common = { limit: limits.queue, maxAge, retain, logger, clock, token, admit }
-    queue = await openQueue(options.queue, { ...common, onChange: observer.changed })
+    const hookParts = { limit: limits.webhooks, redaction, logger, token }
+    const webhooks =
+      options.webhooks && new (await import('./webhooks/webhooks.js')).Webhooks(options.webhooks, hookParts)
+    const onChange = webhooks?.after(observer.changed) ?? observer.changed
+    queue = await openQueue(options.queue, { ...common, recordsOf: webhooks?.recordsOf, onChange })
+    webhooks?.connect(queue, events)
     instruments.observe(queue)
     const suppressionLookup = new SuppressionLookup(queue, logger)
     const suppressions = new Suppressions(queue, limits.suppressions, suppressionLookup)
@@ -135,7 +141,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     }
     const alertMonitor =
       options.alerts &&
-      alertMonitorFor(options, options.alerts, { queue, metrics, dispatcher, events, runner })
+      alertMonitorFor(options, options.alerts, { queue, metrics, dispatcher, events, runner, webhooks })
     const activity = new ActivityReporter({
       queue,
       collector: figures,
@@ -168,6 +174,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       accepts: options.role !== 'deliver',
       dispatcher,
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
+      webhooks,
       transports: manager,
       settings,
       suppressionLookup,
@@ -243,9 +250,16 @@ function conditionOf(
 function alertMonitorFor(
   { limits, logger }: ResolvedOptions,
   plan: AlertPlan,
-  parts: { queue: QueueDriver; metrics: Metrics; dispatcher: Dispatcher; events: Events; runner: Runner },
+  parts: {
+    queue: QueueDriver
+    metrics: Metrics
+    dispatcher: Dispatcher
+    events: Events
+    runner: Runner
+    webhooks: Webhooks | undefined
+  },
 ): AlertMonitor {
-  const { queue, metrics, dispatcher, events, runner } = parts
+  const { queue, metrics, dispatcher, events, runner, webhooks } = parts
   const sources = {
     queue,
     metrics,
@@ -253,6 +267,7 @@ function alertMonitorFor(
     setup: () => runner.outage,
     reported: () => readReported(queue, Date.now()),
     capacity: limits.queue,
+    webhooks: webhooks && (() => webhooks.readings()),
   }
   const listener = {
     raised: (alert: Alert) => events.emit('alert', () => alert),

@@ -33,6 +33,8 @@ export interface LimitOptions {
   perGroup?: GroupLimitOptions
   /** Maximum number of transports from `resolveTransport` that are kept while no message needs them. @default 1_000 */
   transports?: number
+  /** Maximum number of events that wait for one webhook. When it is reached, new events for it are dropped and counted, and an alert is raised. @default 100_000 */
+  webhooks?: number
   /** Maximum heap size of a thread in bytes, at least 16 MB. A thread that exceeds it is terminated. @default 536_870_912 (512 MB) */
   threadMemory?: number
 }
@@ -52,6 +54,7 @@ const DEFAULTS: NumericLimits = {
   load: 30_000,
   attempt: 120_000,
   transports: 1_000,
+  webhooks: 100_000,
   threadMemory: 512 * 1024 * 1024,
 }
 
@@ -67,6 +70,7 @@ const LOWEST: NumericLimits = {
   load: 1,
   attempt: 1,
   transports: 1,
+  webhooks: 1,
   threadMemory: 16 * 1024 * 1024,
 }
 
@@ -82,6 +86,7 @@ const HIGHEST: NumericLimits = {
   load: Math.floor(MAX_TIMER / 2),
   attempt: Math.floor(MAX_TIMER / 2),
   transports: 100_000,
+  webhooks: 10_000_000,
   threadMemory: 2 ** 40,
 }
 

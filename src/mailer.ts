@@ -9,7 +9,6 @@ import {
   intakeOf,
   type MailerParts,
   type MailerStats,
-  pageOf,
   type PauseOptions,
   reloadParts,
   setPaused,
@@ -21,8 +20,8 @@ import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
 import {
   applyToAll,
-  checkListQuery,
   countMessages,
+  listMessages,
   type MessageCount,
   type MessageFilter,
   pagesOf,
@@ -44,15 +43,18 @@ import type { TemplateInspection, TemplateSummary } from './templates/templateCa
 import type { ReloadOptions } from './transports/transportManager.js'
 import type { TransportInput } from './transports/transportOptions.js'
 import type { TransportLimits } from './transports/transportSettings.js'
+import type { Webhooks } from './webhooks/webhooks.js'
 
 /** Accepts mail, delivers it, and reports what happened to it. Created by `createMailer()`. */
 export class Mailer {
   /** The embedded inbox, if a transport is `inbox:`. */
   readonly inbox: Inbox | undefined
   /** The figures of the queue and of all processes on it. */
-  readonly monitoring: Monitoring
+  readonly monitoring: Monitoring = new Monitoring(() => this.#open)
   /** The list of addresses that get no more mail. */
   readonly suppressions: Suppressions
+  /** The endpoints that receive the events, if the option `webhooks` is set. */
+  readonly webhooks: Webhooks | undefined
   readonly #parts: MailerParts
   #closed: Promise<void> | undefined
 
@@ -61,7 +63,7 @@ export class Mailer {
     this.#parts = parts
     this.inbox = parts.inbox
     this.suppressions = parts.suppressions
-    this.monitoring = new Monitoring(() => this.#open)
+    this.webhooks = parts.webhooks
   }
 
   /**
@@ -96,24 +98,17 @@ export class Mailer {
 
   /** Lists messages, newest first. @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field of the query */
   async list(query: ListQuery = {}): Promise<MessagePage> {
-    return pageOf(this.#parts, checkListQuery(query))
+    return listMessages(this.#parts, query)
   }
 
   /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
   async wait(id: string, options: WaitOptions = {}): Promise<Message> {
     const { intake, queue, waiters } = this.#open
-    return waiters.follow(
-      queue,
-      id,
-      intake.lookup(id, () => this.find(id)),
-      options,
-    )
+    const lookup = intake.lookup(id, () => this.find(id))
+    return waiters.follow(queue, id, lookup, options)
   }
 
-  /**
-   * Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order.
-   * @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`
-   */
+  /** Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order. @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
   async report(...reports: Parameters<Feedback['report']>): Promise<number> {
     return (await this.#open.feedback()).report(...reports)
   }
@@ -123,7 +118,7 @@ export class Mailer {
     return this.#open.redaction.message(await this.#parts.queue.act(id, cancelManually))
   }
 
-  /** Erases a recipient's address: from settled messages with their content, from waiting ones as a recipient; without another one they are cancelled. @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
+  /** Erases a recipient's address: from settled messages with their content, from waiting ones as a recipient; without another one they are cancelled. Call it again if messages are `inProgress`. @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
   async erase(address: string, options: EraseOptions = {}): Promise<Erasure> {
     return (await import('./privacy/erase.js')).erase(this.#open, address, options)
   }
@@ -140,7 +135,7 @@ export class Mailer {
 
   /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
   count(query: MessageFilter = {}): Promise<MessageCount> {
-    return countMessages(this.#parts.queue, checkListQuery(query))
+    return countMessages(this.#parts.queue, query)
   }
 
   /** Yields all matching messages, newest first, reading page by page. Useful for exports. */
@@ -153,11 +148,8 @@ export class Mailer {
    * @returns the number of requeued messages; messages that changed meanwhile are skipped
    */
   async retryAll(query: MessageFilter & { status: Status }): Promise<number> {
-    return applyToAll(
-      (part) => this.list(part),
-      query,
-      (id) => this.retry(id),
-    )
+    const retry = (id: string): Promise<Message> => this.retry(id)
+    return applyToAll((part) => this.list(part), query, retry)
   }
 
   /** Settles a held or deferred message that you know has arrived. */
@@ -290,10 +282,7 @@ export class Mailer {
     return this
   }
 
-  /**
-   * Stops accepting mail, waits at most `deadline` ms for deliveries in progress, then ends the SMTP sessions and the threads.
-   * Messages that are still waiting stay in a durable queue.
-   */
+  /** Stops accepting mail, waits at most `deadline` ms for deliveries in progress, then ends the sessions and threads. A durable queue keeps waiting messages. */
   async close({ deadline = 10_000 }: { deadline?: number } = {}): Promise<void> {
     checkDeadline(deadline)
     return (this.#closed ??= closeParts(this.#parts, deadline))

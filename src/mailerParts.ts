@@ -6,7 +6,7 @@ import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
-import type { ListQuery, MessagePage, QueueDriver, QueueStats } from './queue/driver.js'
+import type { QueueDriver, QueueStats } from './queue/driver.js'
 import type { Scheduler } from './schedules/scheduler.js'
 import { settleAll } from './settleAll.js'
 import type { SuppressionLookup } from './suppressions/suppressionLookup.js'
@@ -27,6 +27,8 @@ import type { ReloadOptions, TransportManager } from './transports/transportMana
 import type { TransportSettings } from './transports/transportSettings.js'
 import { MAX_TIMER, Validator } from './validation.js'
 import { ownVersion } from './version.js'
+import type { WebhookMeasures } from './webhooks/webhookStatus.js'
+import type { Webhooks } from './webhooks/webhooks.js'
 
 /** Statistics of a mailer: the current state of its queue and threads, and the counts of this process. */
 export interface MailerStats extends QueueStats, MessageMeasures {
@@ -38,6 +40,8 @@ export interface MailerStats extends QueueStats, MessageMeasures {
   setup?: SetupStatus
   /** Whether safe mode is on: mail to recipients that are not allowed is redirected. */
   safeMode: boolean
+  /** The webhooks. */
+  webhooks: WebhookMeasures[]
   /** Event loop delay of the main thread in the last 5 to 10 s, measured from the first call of `stats()`. */
   eventLoop: EventLoopDelay
 }
@@ -70,6 +74,7 @@ export interface MailerParts {
   suppressionLookup: SuppressionLookup
   scheduler: Scheduler
   alertMonitor?: AlertMonitor
+  webhooks: Webhooks | undefined
   inbox?: Inbox
 }
 
@@ -84,6 +89,7 @@ export async function statsOf({
   metrics,
   validation,
   loopDelay,
+  webhooks,
 }: MailerParts): Promise<MailerStats> {
   return {
     ...(await queue.stats()),
@@ -93,6 +99,7 @@ export async function statsOf({
     transports: dispatcher.transports.statuses(),
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
     safeMode: validation.options.safeMode !== undefined,
+    webhooks: webhooks?.measures() ?? [],
     eventLoop: loopDelay.read(),
   }
 }
@@ -177,12 +184,6 @@ export function intakeOf({ accepts, intake }: MailerParts): Intake {
   throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
 }
 
-/** Returns one page of messages as they leave the mailer. */
-export async function pageOf({ queue, redaction }: MailerParts, query: ListQuery): Promise<MessagePage> {
-  const page = await queue.list(query)
-  return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
-}
-
 /**
  * Reloads transports or templates.
  * @internal
@@ -222,6 +223,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
     () => dispatcher.close(),
     () => runner.close(),
     () => activity.close(),
+    () => parts.webhooks?.close(deadline),
     () => queue.close(),
     () => waiters.close(),
     () => inbox?.close(),

@@ -1,26 +1,26 @@
 import path from 'node:path'
-import { type RetryOptions, type RetryPolicy, resolveRetry } from './delivery/retry.js'
-import { type BounceOptions, type BouncePlan, resolveBounces } from './feedback/bounceAddress.js'
-import { type LimitOptions, type Limits, resolveLimits } from './limits.js'
+import { type RetryOptions, resolveRetry } from './delivery/retry.js'
+import { type BounceOptions, resolveBounces } from './feedback/bounceAddress.js'
+import { type LimitOptions, resolveLimits } from './limits.js'
 import { resolveLogger, type Logger } from './logging/logger.js'
 import { type RedactOptions, resolveRedact } from './logging/redaction.js'
 import { parseMailbox } from './message/addresses.js'
 import type { Interceptor } from './message/intake.js'
-import { resolveSafeMode, type SafeMode, type SafeModeOptions } from './message/safeMode.js'
-import type { Mailbox } from './protocol/tasks.js'
-import type { TemplateSetup } from './protocol/templateManifest.js'
-import { type Retention, resolveRetention, type RetentionOptions } from './queue/driver.js'
-import { type QueueOptions, type QueueSpec, resolveQueue } from './queue/openQueue.js'
-import { type AlertOptions, type AlertPlan, resolveAlerts } from './telemetry/alerts.js'
+import { resolveSafeMode, type SafeModeOptions } from './message/safeMode.js'
+import { resolveRetention, type RetentionOptions } from './queue/driver.js'
+import { type QueueOptions, resolveQueue } from './queue/openQueue.js'
+import type { ResolvedOptions } from './resolvedOptions.js'
+import { type AlertOptions, resolveAlerts } from './telemetry/alerts.js'
 import { resolveTemplates, type TemplateOptions } from './templates/templateOptions.js'
 import { type BreakerOptions, resolveBreaker } from './transports/breaker.js'
 import { refuseInboxInProduction } from './transports/inboxInProduction.js'
 import { withEhloName } from './transports/machineName.js'
 import { resolveTransports } from './transports/transportMap.js'
-import type { TransportInput, ResolvedTransport } from './transports/transportOptions.js'
+import type { TransportInput } from './transports/transportOptions.js'
 import type { ResolveTransport } from './transports/transportResolver.js'
 import { resolveUnsubscribe, type UnsubscribeOptions } from './unsubscribe/unsubscribeLink.js'
 import { Validator } from './validation.js'
+import { resolveWebhooks, type WebhookEndpointOptions } from './webhooks/webhookOptions.js'
 
 /** Options of {@link createMailer}. Durations are in milliseconds, sizes in bytes. */
 export interface MailerOptions {
@@ -179,39 +179,17 @@ export interface MailerOptions {
    */
   logger?: Logger
   /**
+   * Endpoints that receive the mailer's events over HTTP, signed according to Standard Webhooks.
+   * @default none
+   * @example webhooks: [{ url: 'https://acme.example/hook', secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', events: ['bounced'] }]
+   */
+  webhooks?: WebhookEndpointOptions[]
+  /**
    * When and where to send alerts; `true` enables every rule with its defaults.
    * @default none
    * @example alerts: { oldest: { age: 300_000 }, threads: false }
    */
   alerts?: boolean | AlertOptions
-}
-
-/** The complete, validated options that {@link resolveOptions} returns. */
-export interface ResolvedOptions {
-  transports: ResolvedTransport[]
-  resolveTransport?: ResolveTransport
-  queue: QueueSpec
-  role: 'both' | 'send' | 'deliver'
-  from?: Mailbox
-  templates?: TemplateSetup
-  threads: number
-  niceness: number
-  concurrency: number
-  retry: RetryPolicy
-  breaker: Required<BreakerOptions>
-  maxAge: number
-  onUncertain: 'retry' | 'hold'
-  limits: Limits
-  retain: Retention
-  redact: Required<RedactOptions>
-  attachmentRoot?: string
-  context?: () => object | undefined
-  intercept?: Interceptor
-  safeMode?: SafeMode
-  bounces?: BouncePlan
-  unsubscribe?: ReturnType<typeof resolveUnsubscribe>
-  logger: Logger
-  alerts?: AlertPlan
 }
 
 const KEYS = [
@@ -240,6 +218,7 @@ const KEYS = [
   'bounces',
   'unsubscribe',
   'logger',
+  'webhooks',
   'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
@@ -291,6 +270,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['bounces'] !== undefined) resolved.bounces = resolveBounces(check, options['bounces'])
   const { unsubscribe } = options
   if (unsubscribe !== undefined) resolved.unsubscribe = resolveUnsubscribe(check, unsubscribe)
+  if (options['webhooks'] !== undefined) resolved.webhooks = resolveWebhooks(check, options['webhooks'])
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts
   if (options['from'] !== undefined) resolved.from = parseMailbox(options['from'], 'from', check)

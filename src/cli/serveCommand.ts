@@ -5,8 +5,9 @@ import { startServer } from '../server/server.js'
 import { type Intake, type IntakeSettings, startIntakes, withIntakeFlags } from './intakeFlags.js'
 import { mailerOptions, type MailerSettings, parseInteger, parsePort, withMailerFlags } from './settings.js'
 import { closeOnSignal, listenError, toned, withExamples } from './terminal.js'
+import { webhookOption, type WebhookSettings, withWebhookFlags } from './webhookFlags.js'
 
-interface ServeSettings extends MailerSettings, IntakeSettings {
+interface ServeSettings extends MailerSettings, IntakeSettings, WebhookSettings {
   port: number
   host: string
   token?: string
@@ -47,7 +48,7 @@ export function serveCommand(): Command {
       ),
     )
     .option('--json', 'print a line of JSON at the start')
-  return withExamples(withMailerFlags(withIntakeFlags(command)).action(serve), {
+  return withExamples(withMailerFlags(withIntakeFlags(withWebhookFlags(command))).action(serve), {
     'try it': 'threadpost serve',
     'run as a service':
       "THREADPOST_TOKEN=… threadpost serve --host 0.0.0.0 --transport smtps://… --from 'Acme <hello@acme.example>' --queue sqlite:./outbox.db",
@@ -57,7 +58,10 @@ export function serveCommand(): Command {
 }
 
 async function serve(settings: ServeSettings): Promise<void> {
-  const mailer = await createMailer(await mailerOptions(settings))
+  const mailer = await createMailer({
+    ...(await mailerOptions(settings)),
+    ...(await webhookOption(settings)),
+  })
   const { port, host, token, trustProxy, json = false } = settings
   let server
   let intakes: Intake[]

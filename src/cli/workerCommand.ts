@@ -13,8 +13,9 @@ import {
   withMailerFlags,
 } from './settings.js'
 import { closeOnSignal, lineLogger, listenError, withExamples } from './terminal.js'
+import { webhookOption, type WebhookSettings, withWebhookFlags } from './webhookFlags.js'
 
-interface WorkerSettings extends MailerSettings {
+interface WorkerSettings extends MailerSettings, WebhookSettings {
   port?: number
   host: string
   drain: number
@@ -41,7 +42,7 @@ export function workerCommand(): Command {
         .default(30_000, '30s'),
     )
     .option('--json', 'print a line of JSON at the start')
-  return withExamples(withMailerFlags(command).action(work), {
+  return withExamples(withMailerFlags(withWebhookFlags(command)).action(work), {
     'run on each of many machines':
       'threadpost worker --transport smtps://… --queue redis://redis:6379 --templates ./templates --port 9000',
     'run next to a web process with role: send':
@@ -52,7 +53,7 @@ export function workerCommand(): Command {
 async function work(settings: WorkerSettings): Promise<void> {
   const { port, host, drain } = settings
   requireTransport(settings)
-  const options = await mailerOptions(settings)
+  const options = { ...(await mailerOptions(settings)), ...(await webhookOption(settings)) }
   const mailer = await createMailer({ ...options, role: 'deliver', logger: lineLogger })
   let server: Server | undefined
   let health: string | undefined

@@ -39,12 +39,12 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
   router.use(guard)
   router.use('/assets', assetRouter(`${import.meta.dirname}/assets`, ['dashboard.css', 'app.js']))
   router.get('/', allow('read'), (_request, response) => {
-    response.type('html').send(shell('Dashboard', 'dashboard', options.links))
+    response.type('html').send(shell('Dashboard', 'dashboard', mailer, options.links))
   })
   router.get('/preview', allow('read'), (request, response) => {
     response
       .type('html')
-      .send(shell('Previews', 'preview', options.links, request.path.endsWith('/') ? '../' : ''))
+      .send(shell('Previews', 'preview', mailer, options.links, request.path.endsWith('/') ? '../' : ''))
   })
 
   const feed = new LiveFeed(mailer)
@@ -72,6 +72,7 @@ export function dashboardRouter(mailer: Mailer, options: DashboardOptions): Rout
 function shell(
   title: string,
   kind: 'dashboard' | 'preview',
+  { webhooks }: Mailer,
   { home, inbox }: DashboardLinks,
   root = '',
 ): string {
@@ -81,7 +82,12 @@ function shell(
     styles: ['dashboard.css'],
     scripts: ['app.js'],
     kind,
-    body: html`<div id="app" data-home="${home}" data-inbox="${inbox}">
+    body: html`<div
+      id="app"
+      data-home="${home}"
+      data-inbox="${inbox}"
+      data-webhooks="${String(webhooks !== undefined)}"
+    >
       <noscript><p class="noscript">The dashboard requires JavaScript.</p></noscript>
     </div>`,
   })

@@ -2,7 +2,7 @@ import { Router } from 'express'
 import type { FigureGroup, Mailer, PauseOptions, TransportLimits } from '../index.js'
 import { jsonBody } from '../web/middleware.js'
 import type { DashboardOptions } from './dashboardRouter.js'
-import type { AuditLogView, GroupsView } from './viewModels.js'
+import type { AuditLogView, GroupsView, WebhooksView } from './viewModels.js'
 
 const MAX_BODY = 1_000
 const FIGURE_GROUPS = ['template', 'transport', 'domain'] as const satisfies readonly FigureGroup[]
@@ -43,6 +43,23 @@ export function operatorRoutes(mailer: Mailer, { allow, who }: DashboardOptions)
     }
     response.json({ groups: await mailer.monitoring.figures(by) } satisfies GroupsView)
   })
+
+  router.get('/webhooks', allow('read'), async (_request, response) => {
+    response.json({ webhooks: (await mailer.webhooks?.list()) ?? [] } satisfies WebhooksView)
+  })
+
+  router.post(
+    '/webhooks/:id/redeliver',
+    allow('manage'),
+    jsonBody(MAX_BODY),
+    async (request, response, next) => {
+      const { event } = request.body as { event?: unknown }
+      const chosen = typeof event === 'string' ? { event } : {}
+      const events = await mailer.webhooks?.redeliver(String(request.params['id']), chosen)
+      if (events === undefined) next()
+      else response.json({ events })
+    },
+  )
 
   router.get('/audit', allow('read'), async (_request, response) => {
     response.json({ entries: await mailer.monitoring.auditLog() } satisfies AuditLogView)

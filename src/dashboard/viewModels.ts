@@ -7,6 +7,7 @@ import {
   type JsonObject,
   type Message,
   type Status,
+  type WebhookStatus,
 } from '../index.js'
 
 /** The actions on messages. */
@@ -99,6 +100,11 @@ export interface BulkResult {
 /** The figures of each template or transport. */
 export interface GroupsView {
   groups: GroupFigures[]
+}
+
+/** The endpoints that receive the mailer's events. */
+export interface WebhooksView {
+  webhooks: WebhookStatus[]
 }
 
 export interface AuditLogView {

@@ -23,6 +23,7 @@ import { loginPages, sessionHandlers } from './login.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
 import type { Auth } from './session.js'
 import { suppressionHandlers } from './suppressionHandlers.js'
+import { webhookHandlers } from './webhookHandlers.js'
 
 /** This path also has a page, which `loginPages()` adds to the router first. */
 const PAGE = '/login'
@@ -111,8 +112,9 @@ const Options = z.strictObject({
  * Creates an Express router with the HTTP API of a mailer and its dashboard. It can be mounted under any path.
  *
  * Scope `send`: `POST /messages` and `/messages/batch`, which respond with 202. Scope `read`: `GET /messages`, `/messages/:id`,
- * `/suppressions`, `/schedules`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
- * `POST /messages/:id/{retry,cancel,mark-sent}`, `POST /erase`, `POST` and `DELETE /suppressions`, and `DELETE /schedules/:name`. Scope `templates`: the `mjml` of a mail may
+ * `/suppressions`, `/webhooks`, `/schedules`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
+ * `POST /messages/:id/{retry,cancel,mark-sent}`, `POST /erase`, `POST` and `DELETE /suppressions`, `DELETE /schedules/:name`,
+ * and `POST /webhooks/:id/redeliver`. Scope `templates`: the `mjml` of a mail may
  * use `@app`, the application's helpers, and files of the template folder. `GET /healthz` and `/readyz` need no token. Errors are
  * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
  * @throws ThreadpostError `INVALID_OPTIONS` without `auth`, or if an option is invalid
@@ -138,6 +140,7 @@ export function mailRouterWith(
       authenticator.scopesOf(request).includes('templates'),
     ),
     ...suppressionHandlers(mailer),
+    ...webhookHandlers(mailer),
     ...serviceHandlers(mailer, (request) => authenticator.whoOf(request)),
     ...sessionHandlers(authenticator, up),
   }

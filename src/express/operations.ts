@@ -26,6 +26,7 @@ import {
   SuppressionInput,
   SuppressionPage,
 } from './schemas/suppressionSchema.js'
+import { Redelivered, Redelivery, WebhookList } from './schemas/webhookSchema.js'
 
 /** One operation of the API, as the router serves it and as the OpenAPI document describes it. */
 export interface Operation {
@@ -154,6 +155,23 @@ export const OPERATIONS = {
     bodyType: 'text/csv',
     answer: { status: 200, description: 'How many entries were added.', content: ImportResult },
     problems: [400, 413, 415, 503],
+  },
+  listWebhooks: {
+    method: 'get',
+    path: '/webhooks',
+    scope: 'read',
+    summary: "List the endpoints that receive the mailer's events",
+    answer: { status: 200, description: 'The endpoints, with their last failures.', content: WebhookList },
+    problems: [503],
+  },
+  redeliverWebhook: {
+    method: 'post',
+    path: '/webhooks/{id}/redeliver',
+    scope: 'manage',
+    summary: 'Send the failed events of an endpoint again, and enable it if it is disabled',
+    body: Redelivery,
+    answer: { status: 200, description: 'The number of events.', content: Redelivered },
+    problems: [400, 404, 413, 415, 503],
   },
   listSchedules: {
     method: 'get',

@@ -1,14 +1,15 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { type HistogramSnapshot, isSettled, type MailerStats, type QuotaUse, STATUSES } from '../index.js'
 import type { Mailer } from '../mailer.js'
+import { WEBHOOK_COUNTERS, WEBHOOK_GAUGES } from './webhookMetrics.js'
 
 type Labels = Record<string, string>
 /** A value for each set of labels. The set is empty for a metric without labels. */
-type Values = readonly (readonly [Labels, number])[]
+export type Values = readonly (readonly [Labels, number])[]
 type Snapshots = readonly (readonly [Labels, HistogramSnapshot])[]
 type Read = () => Promise<MailerStats | undefined>
 
-interface MetricSpec<T> {
+export interface MetricSpec<T> {
   name: string
   help: string
   /** Label names. Label values come from fixed sets, or number the threads and transports. */
@@ -91,6 +92,7 @@ const GAUGES: MetricSpec<Values>[] = [
     labels: ['transport', 'window'],
     values: ({ transports }) => quotaValues(transports, 'limit'),
   },
+  ...WEBHOOK_GAUGES,
 ]
 
 const COUNTERS: MetricSpec<Values>[] = [
@@ -122,6 +124,7 @@ const COUNTERS: MetricSpec<Values>[] = [
     help: 'Worker threads that crashed and were replaced.',
     values: ({ threadRestarts }) => [[{}, threadRestarts]],
   },
+  ...WEBHOOK_COUNTERS,
 ]
 
 const HISTOGRAMS: MetricSpec<Snapshots>[] = [

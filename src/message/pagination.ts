@@ -1,4 +1,5 @@
 import { ThreadpostError } from '../errors.js'
+import type { Redaction } from '../logging/redaction.js'
 import type { ListQuery, MessagePage, QueueDriver } from '../queue/driver.js'
 import { Validator } from '../validation.js'
 import { type Status, STATUSES } from './messageState.js'
@@ -36,12 +37,21 @@ const MAX_COUNT = 10_000
 /** Pages read for one count: a queue may return empty pages while it searches. */
 const MAX_PAGES = 50
 
+/** Reads a page of messages, as they are shown. @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field */
+export async function listMessages(
+  { queue, redaction }: { queue: Pick<QueueDriver, 'list'>; redaction: Redaction },
+  query: ListQuery,
+): Promise<MessagePage> {
+  const page = await queue.list(checkListQuery(query))
+  return { ...page, messages: page.messages.map((message) => redaction.message(message)) }
+}
+
 /** Counts messages: from the counts by status if nothing else is asked for, else by reading them page by page. */
 export async function countMessages(
   queue: Pick<QueueDriver, 'list' | 'stats'>,
   filter: MessageFilter,
 ): Promise<MessageCount> {
-  const { status, ...others } = filter
+  const { status, ...others } = checkListQuery(filter)
   if (Object.values<unknown>(others).every((value) => value === undefined || value === '')) {
     const stats = await queue.stats()
     const statuses: readonly Status[] = status === undefined ? STATUSES : [status]

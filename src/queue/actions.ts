@@ -10,8 +10,11 @@ import {
   redrive,
 } from '../message/messageState.js'
 import { quoted } from '../validation.js'
+import type { RecordsOf } from './driver.js'
 import type { RowCipher } from './encryption/rowCipher.js'
+import type { RecordChange } from './records.js'
 import { packJob } from './rowCodec.js'
+import type { Replacement } from './storedRow.js'
 import { unreadable } from './unreadable.js'
 
 /** The message that an operator acts on, as its queue has it. */
@@ -80,12 +83,6 @@ function refuseUnreadable(id: string, state: MessageState): void {
   if (state.sealed !== undefined) throw unreadable(id)
 }
 
-/** What is stored with a job that replaces another: its head, and the idempotency keys to forget, in all their forms. */
-export interface Replacement {
-  head: string
-  forget: string[]
-}
-
 /** @param before the job that is replaced */
 function packReplacement(before: MailJob, after: MailJob, cipher: RowCipher | undefined): Replacement {
   const { head } = packJob(after, 0, cipher)
@@ -100,6 +97,15 @@ export function replacing(
   cipher: RowCipher | undefined,
 ): { replacement?: Replacement } {
   return replacement === undefined ? {} : { replacement: packReplacement(job, replacement, cipher) }
+}
+
+/** What is stored in other records with the change that an action made. */
+export function recordsOfAction(
+  { job, state, replacement, keepsStatus }: ActionTarget,
+  reported: Reported | undefined,
+  recordsOf: RecordsOf | undefined,
+): readonly RecordChange[] | undefined {
+  return keepsStatus === true ? undefined : recordsOf?.({ job: replacement ?? job, state, reported })
 }
 
 /** Whether a message that was changed loses its content. */

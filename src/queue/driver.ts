@@ -12,7 +12,7 @@ import type { Allowances } from '../transports/budgets.js'
 import type { Validator } from '../validation.js'
 import type { ManualAction } from './actions.js'
 import type { QueueEncryption } from './encryption/queueEncryption.js'
-import type { SharedRecords } from './records.js'
+import type { RecordChange, SharedRecords } from './records.js'
 import type { StoredRow, WholeRow } from './storedRow.js'
 
 /** A message as the queue holds it. The driver owns the state; everything else only reads it. */
@@ -84,6 +84,12 @@ export interface Consumer {
 /** Called after each change of a message, once the change is as safe as the queue promises. Must not throw. */
 export type ChangeListener = (message: QueuedMessage) => void
 
+/**
+ * Returns the records that are stored with a change of a message: in the same commit where the queue has one, else before it, so
+ * that none is lost with the process. Must not throw.
+ */
+export type RecordsOf = (message: QueuedMessage) => readonly RecordChange[]
+
 /** A mail that was submitted past the intake: in SQL. */
 export interface Submission {
   id: string
@@ -104,6 +110,8 @@ export interface DriverOptions {
   maxAge: number
   retain: Retention
   onChange: ChangeListener
+  /** Called for each change to another status than `queued` and `sending`, and for delivery reports; for other changes perhaps. @default no records */
+  recordsOf?: RecordsOf | undefined
   /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
   admit?: Admit
   /** Encrypts what is stored. @default everything is stored clear */

@@ -201,7 +201,17 @@ export async function openQueue(queue: QueueSpec, options: OpenOptions): Promise
   if (spec.kind === 'memory') return openDriver(spec, options)
   const encryption =
     encryptionKeys && (await import('./encryption/queueEncryption.js')).createEncryption(encryptionKeys)
-  const driver = await openDriver(spec, encryption === undefined ? options : { ...options, encryption })
+  const { recordsOf } = options
+  const driver = await openDriver(
+    spec,
+    encryption === undefined
+      ? options
+      : {
+          ...options,
+          encryption,
+          recordsOf: recordsOf && ((message) => encryption.seal(recordsOf(message))),
+        },
+  )
   try {
     await checkKeys(driver, encryption, options.logger)
   } catch (error) {

@@ -47,6 +47,9 @@ export interface SharedRecords {
   read(ranges: readonly RecordRange[]): Promise<SharedRecord[][]>
 }
 
+/** The result of a change of a message; `stale`: another change came first. */
+export type ChangeResult = 'written' | 'stale'
+
 /** The stored part of a record. */
 export interface RecordValue {
   numbers: Record<string, number>

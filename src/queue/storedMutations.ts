@@ -6,14 +6,15 @@ import {
   losesContent,
   type ManualAction,
   notFound,
-  type Replacement,
+  recordsOfAction,
   replacing,
 } from './actions.js'
-import type { ChangeListener, Retention } from './driver.js'
+import type { ChangeListener, RecordsOf, Retention } from './driver.js'
 import type { RowCipher } from './encryption/rowCipher.js'
+import type { ChangeResult, RecordChange } from './records.js'
 import { packJob, packState, unpackHead, unpackState } from './rowCodec.js'
 import { type Guard, type MessageReader, show } from './storedQueries.js'
-import type { StoredRow } from './storedRow.js'
+import type { Replacement, StoredRow } from './storedRow.js'
 
 /** A message that an action withdrew from its delivery. */
 export interface Withdrawal {
@@ -31,16 +32,18 @@ export interface Mutation {
   dropContent: boolean
   /** A head that replaces the one of the message. */
   replacement?: Replacement
+  records?: readonly RecordChange[] | undefined
 }
 
 interface StoredMutationsOptions {
   guard: Guard
   changed: ChangeListener
+  recordsOf: RecordsOf | undefined
   data: Retention['data']
   maxAge: number
   cipher: RowCipher | undefined
   /** Stores the change, unless another one came first. */
-  write: (mutation: Mutation) => Promise<'written' | 'stale'>
+  write: (mutation: Mutation) => Promise<ChangeResult>
   /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
   cancelDelivery: (id: string) => Withdrawal | undefined
 }
@@ -60,7 +63,7 @@ export class StoredMutations {
    * action is requeued unless the action is stored.
    */
   async apply(id: string, action: ManualAction): Promise<Message> {
-    const { guard, changed, data, maxAge, write } = this.#options
+    const { guard, changed, recordsOf, data, maxAge, write } = this.#options
     for (;;) {
       const { paused, rows } = await guard(() => this.#store.find([id]))
       const [row] = rows
@@ -77,8 +80,10 @@ export class StoredMutations {
         reported = action(target)
         if (reported?.changes.length === 0) return show(row, paused)
         const dropContent = losesContent(state, target, data)
-        const mutation: Mutation = { id, row, state, dropContent, ...replacing(target, this.#options.cipher) }
-        written = (await guard(() => write(mutation))) === 'written'
+        const records = recordsOfAction(target, reported, recordsOf)
+        const replaced = replacing(target, this.#options.cipher)
+        written =
+          (await guard(() => write({ id, row, state, dropContent, records, ...replaced }))) === 'written'
       } finally {
         withdrawn?.finish(written)
       }
@@ -87,5 +92,41 @@ export class StoredMutations {
       if (target.keepsStatus !== true) changed({ job: after, state, reported })
       return show({ ...row, ...packState(state), head: packJob(after, 0).head }, paused)
     }
+  }
+}
+
+/** A change of a message that comes with records. */
+interface Accompanied {
+  records?: readonly RecordChange[] | undefined
+}
+
+/**
+ * Stores the records of some changes, then the changes: what a record announces is never lost with the process. Takes back the
+ * records of changes that turn out stale.
+ */
+export async function storeWithRecords<Reply extends ChangeResult | [ChangeResult, ...unknown[]]>(
+  changes: readonly Accompanied[],
+  write: (changes: readonly RecordChange[]) => Promise<void>,
+  store: () => Promise<Reply[]>,
+): Promise<Reply[]> {
+  const records = changes.flatMap((change) => change.records ?? [])
+  if (records.length === 0) return store()
+  await write(records)
+  const replies = await store()
+  const stale = changes.flatMap(({ records = [] }, index) => {
+    const reply = replies[index]
+    return (Array.isArray(reply) ? reply[0] : reply) === 'stale' ? records : []
+  })
+  if (stale.length > 0) await write(stale.map(reverted))
+  return replies
+}
+
+/** The change that takes back another: of numbers that were added, or of a whole record. */
+function reverted({ key, keepUntil, add }: RecordChange): RecordChange {
+  if (add === undefined) return { key, keepUntil, remove: true }
+  return {
+    key,
+    keepUntil,
+    add: Object.fromEntries(Object.entries(add).map(([name, amount]) => [name, -amount])),
   }
 }

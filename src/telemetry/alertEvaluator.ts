@@ -58,6 +58,7 @@ export class AlertEvaluator {
       ...this.#threads(now),
       ...this.#setup(now),
       ...this.#breakers(now),
+      ...this.#webhooks(now),
       ...this.#reports('bounces', now, ({ bounced }) => bounced),
       ...this.#reports('complaints', now, ({ complained }) => complained),
     ]
@@ -120,6 +121,19 @@ export class AlertEvaluator {
     }))
   }
 
+  #webhooks({ at, webhooks = [] }: AlertReading): Finding[] {
+    const rule = this.#plan.webhooks
+    if (rule === undefined) return []
+    return webhooks.map(({ webhook, state, since, problem }) => ({
+      rule: 'webhooks',
+      raises: true,
+      webhook,
+      value: state === 'failing' ? at - since : Math.max(at - since, rule.failingFor),
+      limit: rule.failingFor,
+      message: `The webhook ${webhook} ${WEBHOOK_STATES[state]}: ${problem}`,
+    }))
+  }
+
   #reports(
     rule: 'bounces' | 'complaints',
     { reported = [] }: AlertReading,
@@ -144,6 +158,12 @@ export class AlertEvaluator {
   }
 }
 
-function keyOf({ rule, transport = '' }: Finding): string {
-  return `${rule} ${transport}`
+const WEBHOOK_STATES = {
+  failing: 'does not accept events',
+  disabled: 'is disabled',
+  full: 'has too many waiting events, and new ones are dropped',
+} as const
+
+function keyOf({ rule, transport = '', webhook = '' }: Finding): string {
+  return `${rule} ${transport}${webhook}`
 }

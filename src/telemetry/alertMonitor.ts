@@ -2,7 +2,15 @@ import type { Logger } from '../logging/logger.js'
 import type { QueueStats } from '../queue/driver.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import { AlertEvaluator } from './alertEvaluator.js'
-import type { Alert, AlertPlan, AlertReading, ClearedAlert, ReportedShare, SetupReading } from './alerts.js'
+import type {
+  Alert,
+  AlertPlan,
+  AlertReading,
+  ClearedAlert,
+  ReportedShare,
+  SetupReading,
+  WebhookReading,
+} from './alerts.js'
 import type { MessageMeasures, SettledStatus } from './metrics.js'
 import { Webhook } from './webhook.js'
 
@@ -22,6 +30,8 @@ export interface AlertMonitorSources {
   setup: () => SetupReading | undefined
   /** Reads what was sent and reported within the last 24 hours. Called once a minute at most. */
   reported: () => Promise<ReportedShare[]>
+  /** The webhooks that don't get their events. @default none */
+  webhooks?: (() => WebhookReading[]) | undefined
   /** Maximum number of messages that are not settled (`limits.queue`). */
   capacity: number
 }
@@ -88,7 +98,7 @@ export class AlertMonitor {
   }
 
   async #read(): Promise<AlertReading> {
-    const { queue, metrics, transports, setup: outageOf, capacity } = this.#sources
+    const { queue, metrics, transports, setup: outageOf, capacity, webhooks } = this.#sources
     const setup = outageOf()
     const { queued, sending, deferred, held, oldest } = await queue.stats()
     const { settled, threadRestarts } = metrics.snapshot()
@@ -103,6 +113,7 @@ export class AlertMonitor {
       waiting: queued + sending + deferred + held,
       capacity,
       reported: await this.#readReported(),
+      webhooks: webhooks?.() ?? [],
       ...(setup === undefined ? {} : { setup: { since: setup.since, reason: setup.reason } }),
       open: transports().flatMap(({ transport, breaker, since }) =>
         breaker === 'open' && since !== undefined ? [{ transport, since: Date.parse(since) }] : [],

@@ -1,5 +1,6 @@
 import { type Validator, isPlainObject } from '../validation.js'
-import { resolveWebhook, type WebhookOptions, type WebhookTarget } from './webhook.js'
+import { resolveTarget, type WebhookTarget } from '../webhooks/webhookOptions.js'
+import type { WebhookOptions } from './webhook.js'
 
 /** The rules that raise alerts. Each rule has defaults; `false` turns it off. */
 export interface AlertOptions {
@@ -57,6 +58,13 @@ export interface AlertOptions {
    * Too many recipients of a transport complained within the last 24 hours. Gmail and Yahoo ask senders to stay below 0.3 %.
    */
   complaints?: false | ReportLimits
+  /** A webhook of the option `webhooks` does not accept events, answered 410, or has `limits.webhooks` events waiting. */
+  webhooks?:
+    | false
+    | {
+        /** Time for which it must not accept events, in ms. The other two raise the alert at once. @default 300_000 (5 minutes) */
+        failingFor?: number
+      }
   /** Milliseconds between two evaluations. @default 10_000 */
   interval?: number
   /** Receives the alerts, signed according to Standard Webhooks. @default none */
@@ -72,13 +80,15 @@ export interface ReportLimits {
 }
 
 export type AlertRule =
-  'failures' | 'oldest' | 'breaker' | 'threads' | 'setup' | 'queue' | 'bounces' | 'complaints'
+  'failures' | 'oldest' | 'breaker' | 'threads' | 'setup' | 'queue' | 'bounces' | 'complaints' | 'webhooks'
 
 /** A problem that a rule found. It never contains data of a message or a recipient. */
 export interface Alert {
   rule: AlertRule
   /** The transport, for the rules `breaker`, `bounces`, and `complaints`. */
   transport?: string
+  /** The URL of the webhook without what may be secret, for the rule `webhooks`. */
+  webhook?: string
   /** The measured value, in the unit of the limit: a share, milliseconds, or a count. */
   value: number
   limit: number
@@ -103,6 +113,7 @@ export interface AlertPlan {
   queue?: { share: number }
   bounces?: Required<ReportLimits>
   complaints?: Required<ReportLimits>
+  webhooks?: { failingFor: number }
   interval: number
   webhook?: WebhookTarget
 }
@@ -120,6 +131,16 @@ export interface ReportedShare {
   sent: number
   bounced: number
   complained: number
+}
+
+/** The condition of a webhook that does not get its events. */
+export interface WebhookReading {
+  /** Its URL without what may be secret. */
+  webhook: string
+  state: 'failing' | 'disabled' | 'full'
+  /** Milliseconds since the epoch. */
+  since: number
+  problem: string
 }
 
 /** The figures that the rules evaluate. */
@@ -140,6 +161,7 @@ export interface AlertReading {
   open: { transport: string; since: number }[]
   setup?: SetupReading
   reported?: readonly ReportedShare[]
+  webhooks?: readonly WebhookReading[]
 }
 
 const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | undefined>> } = {
@@ -151,6 +173,7 @@ const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | und
   queue: { share: 0.8 },
   bounces: { share: 0.05, least: 100 },
   complaints: { share: 0.003, least: 1_000 },
+  webhooks: { failingFor: 300_000 },
 }
 
 /** @param value `true` for all rules with their defaults */
@@ -169,7 +192,7 @@ export function resolveAlerts(check: Validator, value: unknown): AlertPlan | und
       check.fail(`alerts.${rule}`, 'must be an object, or false to turn the rule off')
     Object.assign(plan, { [rule]: resolveLimits(check, RULES[rule], options, `alerts.${rule}`) })
   }
-  if (input['webhook'] !== undefined) plan.webhook = resolveWebhook(check, input['webhook'], 'alerts.webhook')
+  if (input['webhook'] !== undefined) plan.webhook = resolveTarget(check, input['webhook'], 'alerts.webhook')
   return plan
 }
 
@@ -194,6 +217,10 @@ function checkLimit(check: Validator, key: string, value: unknown, path: string)
     case 'deaths':
       return check.integer(value, path, 1)
     default:
-      return check.duration(value, path, key === 'openFor' || key === 'heldFor' ? 0 : 1)
+      return check.duration(
+        value,
+        path,
+        key === 'openFor' || key === 'heldFor' || key === 'failingFor' ? 0 : 1,
+      )
   }
 }

@@ -3,6 +3,7 @@ import { api } from '../support/api.js'
 import { useBrowser } from '../support/browser.js'
 import { sample, startDashboard } from '../support/site.js'
 import { describeWith } from '../support/tools.js'
+import { SECRET, WebhookReceiver } from '../support/webhookReceiver.js'
 
 describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
   const open = useBrowser(tools.chromium)
@@ -50,6 +51,24 @@ describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
     await page.locator('.figures', { hasText: 'Sent1' }).waitFor()
     await page.goto(`${url}#/transports`)
     await page.getByRole('row', { name: /default 1 0/ }).waitFor()
+  })
+
+  test('shows the webhooks with their failures, and sends failed events again', async () => {
+    let status = 410
+    const receiver = await WebhookReceiver.start((_event, response) => response.writeHead(status).end())
+    const webhooks = [{ url: receiver.url, secret: SECRET }]
+    const { mailer, url } = await startDashboard({ webhooks })
+    const { id } = await mailer.sendAndWait(mail)
+    const page = await open(url)
+    await page.getByRole('link', { name: 'Webhooks' }).click()
+    await page.getByRole('heading', { level: 2, name: receiver.url }).waitFor()
+    await page.getByText('Disabled: the receiver answered 410').waitFor()
+    await page.getByRole('link', { name: 'message.sent' }).waitFor()
+    status = 200
+    await page.getByRole('button', { name: 'Send again' }).click()
+    await page.getByText('1 event will be sent again.').waitFor()
+    await expect.poll(() => receiver.typesOf(id), { timeout: 60_000 }).toEqual(['message.sent'])
+    expect(await page.content()).not.toContain('whsec_')
   })
 
   test('shows a reader no button that the reader may not press, and keeps a deep link through the login', async () => {

@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type Answer, api, json, MAIL } from '../support/api.js'
 import { mailerWithInbox } from '../support/mailer.js'
+import { freePort } from '../support/ports.js'
+import { SECRET } from '../support/webhookReceiver.js'
 
 type Schema = Record<string, unknown>
 interface OperationObject {
@@ -31,7 +33,13 @@ const templates = path.join(import.meta.dirname, '../../templates')
 const app = async () => {
   const it = await api(
     { auth, bodyLimit: 5_000 },
-    { templates, limits: { queue: 3 }, retry: { baseDelay: 60_000 } },
+    {
+      templates,
+      limits: { queue: 3 },
+      retry: { baseDelay: 60_000 },
+      // Nothing listens there: each event is given up at once.
+      webhooks: [{ url: `http://127.0.0.1:${await freePort()}`, secret: SECRET, maxAge: 0 }],
+    },
   )
   const document = (await it.call('/openapi.json', { headers: bearer })).body as Document
   return { ...it, document }
@@ -199,6 +207,12 @@ test('every response matches the OpenAPI document', async () => {
   await ask('removeSuppression', {}, {}, '?address=eve@example.com&stream=news')
   await ask('removeSuppression', {}, {}, '?address=eve@example.com')
   await ask('removeSuppression')
+  const failures = async () => ((await mailer.webhooks?.list()) ?? []).flatMap((webhook) => webhook.failures)
+  await expect.poll(failures, { timeout: 60_000 }).not.toEqual([])
+  const { body: hooks } = await ask('listWebhooks')
+  await ask('redeliverWebhook', json({}), { id: hooks.webhooks[0].id })
+  await ask('redeliverWebhook', json({ event: 1 }), { id: hooks.webhooks[0].id })
+  await ask('redeliverWebhook', json({}), { id: 'x' })
   await mailer.schedule('daily', { cron: '0 0 * * *', mail: MAIL })
   await ask('listSchedules')
   await ask('removeSchedule', {}, { name: 'daily' })

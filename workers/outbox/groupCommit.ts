@@ -141,6 +141,7 @@ export class GroupCommit {
           const { replacement } = write
           searchIndex.replace(write.seq, () => messages.replace(write.seq, replacement))
         } else if (answer === 'written' && write.reindex === true) searchIndex.update(write.seq)
+        if (answer === 'written' && write.records !== undefined) records.write(write.records, now)
         return answer
       }
       case 'release':

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
-import type { Replacement } from '../../src/queue/actions.js'
 import {
   type InsertResult,
   ISOLATION_THRESHOLD,
@@ -15,6 +14,7 @@ import {
   type KeyForm,
   type LoadedRow,
   type NewRow,
+  type Replacement,
   type StateRow,
   STATUS_NUMBERS,
   type StoredRow,

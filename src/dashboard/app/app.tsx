@@ -7,10 +7,11 @@ import { Messages } from './messagesPage.js'
 import { useRoute } from './navigation.js'
 import { Overview } from './overviewPage.js'
 import { Previews } from './previewsPage.js'
-import { root, siteLink } from './request.js'
+import { hasWebhooks, root, siteLink } from './request.js'
 import { Schedules } from './schedulesPage.js'
 import { useSession } from './scopes.js'
 import { Suppressions } from './suppressionsPage.js'
+import { WebhooksPage } from './webhooksPage.js'
 
 const TITLES = {
   overview: 'Overview',
@@ -20,6 +21,7 @@ const TITLES = {
   transports: 'Transports',
   schedules: 'Schedules',
   suppressions: 'Suppressions',
+  webhooks: 'Webhooks',
   audit: 'Audit log',
   previews: 'Previews',
 }
@@ -54,6 +56,7 @@ function Shell({ place, children }: { place: Place; children: ComponentChildren 
           {link('#/transports', 'Transports', place === 'transports')}
           {link('#/schedules', 'Schedules', place === 'schedules')}
           {link('#/suppressions', 'Suppressions', place === 'suppressions')}
+          {hasWebhooks() && link('#/webhooks', 'Webhooks', place === 'webhooks')}
           {link('#/audit', 'Audit log', place === 'audit')}
           {link('preview', 'Previews', place === 'previews')}
           {inbox !== '' && link(inbox, 'Inbox', false)}
@@ -164,6 +167,12 @@ function Dashboard() {
     return (
       <Shell place="suppressions">
         <Suppressions query={query} />
+      </Shell>
+    )
+  if (place === 'webhooks')
+    return (
+      <Shell place="webhooks">
+        <WebhooksPage />
       </Shell>
     )
   if (place === 'audit')

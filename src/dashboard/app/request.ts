@@ -6,6 +6,11 @@ export function siteLink(name: 'home' | 'inbox'): string {
   return document.getElementById('app')?.dataset[name] ?? ''
 }
 
+/** Whether the mailer has webhooks. */
+export function hasWebhooks(): boolean {
+  return document.getElementById('app')?.dataset['webhooks'] === 'true'
+}
+
 /** An error response, with the detail that the server gave (RFC 9457). */
 export class RequestError extends Error {
   constructor(

@@ -10,6 +10,7 @@ import {
   STATUSES,
   type TemplateSummary,
   type TransportStatus as TransportStatusType,
+  type WebhookMeasures,
 } from '../../index.js'
 import { SCOPES } from '../../web/middleware.js'
 import type { Problem as ProblemType } from '../../web/problem.js'
@@ -164,6 +165,19 @@ export const Stats = named(
     ),
     phases: PhaseCounts,
     transports: z.array(TransportStatus),
+    webhooks: z
+      .array(
+        z.object({
+          webhook: z.string().describe('The id of the endpoint.'),
+          delivered: Count,
+          failures: Count.describe('Attempts that failed.'),
+          givenUp: Count.describe('Events that were given up.'),
+          dropped: Count.describe('Events that were not stored.'),
+          waiting: Count.describe('Events of all processes that wait to be sent.'),
+          disabled: z.boolean(),
+        } satisfies Record<keyof WebhookMeasures, z.ZodType>),
+      )
+      .describe('The webhooks, with the counts of this process.'),
     eventLoop: z
       .object({ p50: z.number(), p99: z.number(), max: z.number() })
       .describe('Event loop delay of the main thread in the last seconds, in ms.'),

@@ -24,7 +24,12 @@ export class SealedRecords implements SharedRecords {
   }
 
   write(changes: readonly RecordChange[]): Promise<void> {
-    return this.#records.write(changes.flatMap((change) => this.#seal(change)))
+    return this.#records.write(this.seal(changes))
+  }
+
+  /** Returns changes with sealed documents. */
+  seal(changes: readonly RecordChange[]): RecordChange[] {
+    return changes.flatMap((change) => this.#seal(change))
   }
 
   async read(ranges: readonly RecordRange[]): Promise<SharedRecord[][]> {

@@ -24,7 +24,7 @@ import { matches, paginate, withShownStatus, shownCounts, shownStatus } from '..
 import { DelayedQueue } from './delayedQueue.js'
 import { type Entry, isReady, MessageStore, NONE, retryEarlier } from './messageStore.js'
 import { PriorityQueue } from './priorityQueue.js'
-import { RecordStore } from './recordStore.js'
+import { listenerWithRecords, RecordStore } from './recordStore.js'
 
 interface MemoryQueueOptions extends DriverOptions {
   clock?: Clock
@@ -53,7 +53,7 @@ export class MemoryQueue implements QueueDriver {
   readonly #idleCallbacks = new Set<() => void>()
 
   constructor(options: MemoryQueueOptions) {
-    this.#options = options
+    this.#options = { ...options, onChange: listenerWithRecords(options, this.records) }
     this.#clock = options.clock ?? new Clock()
     this.#store = new MessageStore(options.retain)
     this.#keys = new IdempotencyKeys(options.retain.keys)

@@ -1,3 +1,4 @@
+import type { ChangeListener, DriverOptions } from '../driver.js'
 import {
   applyChange,
   type RecordChange,
@@ -6,6 +7,19 @@ import {
   type SharedRecord,
   type SharedRecords,
 } from '../records.js'
+
+/** Returns the change listener of a queue in memory: it stores the records of a change, and then calls the queue's. */
+export function listenerWithRecords(
+  { onChange, recordsOf }: DriverOptions,
+  store: RecordStore,
+): ChangeListener {
+  if (recordsOf === undefined) return onChange
+  return (message) => {
+    const records = recordsOf(message)
+    if (records.length > 0) void store.write(records)
+    onChange(message)
+  }
+}
 
 interface Entry extends RecordValue {
   at: number

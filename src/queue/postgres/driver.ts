@@ -75,7 +75,7 @@ export class PostgresQueue implements QueueDriver {
   private constructor(options: PostgresQueueOptions, connections: PostgresConnections) {
     this.#options = options
     this.#connections = connections
-    const { schema, limit, retain, onChange, listen } = options
+    const { schema, limit, retain, onChange, recordsOf, listen } = options
     const owner = String(randomInt(2 ** 47))
     const { rows: cipher, records: sealed } = options.encryption ?? {}
     this.#store = new PostgresStore(connections, {
@@ -103,6 +103,7 @@ export class PostgresQueue implements QueueDriver {
         return this.#store.update({ ...mutation, ...held, losses: 0 })
       },
       changed: onChange,
+      recordsOf,
       data: retain.data,
       maxAge: options.maxAge,
       cipher,
@@ -153,10 +154,11 @@ export class PostgresQueue implements QueueDriver {
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { onChange, retain, logger, listen, admit } = this.#options
+    const { onChange, recordsOf, retain, logger, listen, admit } = this.#options
     this.#consumer = new PostgresConsumer(consumer, {
       store: this.#store,
       changed: onChange,
+      recordsOf,
       data: retain.data,
       admit,
       logger,

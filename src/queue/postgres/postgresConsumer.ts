@@ -9,7 +9,7 @@ import {
   type Settlement,
 } from '../../message/messageState.js'
 import { WindowCounter } from '../../structures/windowCounter.js'
-import type { Admit, ChangeListener, Consumer, Retention } from '../driver.js'
+import type { Admit, ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
 import { unpackClaimed, unpackFiles, unpackHead, unpackState } from '../rowCodec.js'
 import type { Withdrawal } from '../storedMutations.js'
 import { PostgresOutcomes } from './postgresOutcomes.js'
@@ -29,6 +29,7 @@ const CLAIM_RETRY_DELAY = 250
 export interface PostgresConsumerOptions {
   store: PostgresStore
   changed: ChangeListener
+  recordsOf: RecordsOf | undefined
   data: Retention['data']
   /** Checks mail that was submitted in SQL. */
   admit: Admit | undefined
@@ -76,10 +77,11 @@ export class PostgresConsumer {
   constructor(consumer: Consumer, options: PostgresConsumerOptions) {
     this.#consumer = consumer
     this.#options = options
-    const { store, changed, data, logger, admit } = options
+    const { store, changed, recordsOf, data, logger, admit } = options
     this.#outcomes = new PostgresOutcomes({
       store,
       changed,
+      recordsOf,
       data,
       logger,
       stored: (state) => this.#followUp(state),

@@ -2,10 +2,11 @@ import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { enter, type MailJob, type MessageState, waitsForTransport } from '../../message/messageState.js'
 import { dropsContent } from '../actions.js'
-import type { ChangeListener, Retention } from '../driver.js'
+import type { ChangeListener, RecordsOf, Retention } from '../driver.js'
+import type { ChangeResult } from '../records.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
-import type { ChangeResult, PostgresChange, PostgresRow } from './postgresRows.js'
+import type { PostgresChange, PostgresRow } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
 
 /** Milliseconds between two attempts to store a result that Postgres did not take. */
@@ -14,6 +15,7 @@ const RETRY_DELAY = 250
 export interface PostgresOutcomesOptions {
   store: PostgresStore
   changed: ChangeListener
+  recordsOf: RecordsOf | undefined
   data: Retention['data']
   logger: Logger
   /** Called with each state that was stored, or could not be. */
@@ -71,7 +73,8 @@ export class PostgresOutcomes {
     try {
       const { id } = job
       const dropContent = dropsContent(state.status, this.#options.data)
-      const change: PostgresChange = { id, row, state, dropContent, losses }
+      const records = this.#options.recordsOf?.({ job, state })
+      const change: PostgresChange = { id, row, state, dropContent, losses, records }
       if (waitsForTransport(state)) change.heldFor = job.transport
       const result = await this.#storeUntilDone(change)
       if (result === 'stale')

@@ -1,8 +1,7 @@
 import { type MailJob, type MessageState, STATUSES, waitsForTransport } from '../../message/messageState.js'
 import type { StatusCounts } from '../driver.js'
-import type { Replacement } from '../actions.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
-import type { RecordRange } from '../records.js'
+import type { RecordChange, RecordRange } from '../records.js'
 import {
   packFiles,
   packJob,
@@ -14,7 +13,13 @@ import {
   unpackState,
 } from '../rowCodec.js'
 import type { MessageReader } from '../storedQueries.js'
-import { STATUS_NUMBERS, type StatusNumber, type StoredRow, type WholeRow } from '../storedRow.js'
+import {
+  type Replacement,
+  STATUS_NUMBERS,
+  type StatusNumber,
+  type StoredRow,
+  type WholeRow,
+} from '../storedRow.js'
 import type { Statement } from './statements.js'
 
 /** A row of a message as the statements return it. */
@@ -123,6 +128,7 @@ export interface PostgresChange {
   /** The transport for which the message is held, if it is. */
   heldFor?: string
   replacement?: Replacement
+  records?: readonly RecordChange[] | undefined
   /** The change as it was first sent. */
   packed?: PackedChange
 }
@@ -209,9 +215,6 @@ export function packTransfer(whole: WholeRow, keepKey: number, cipher: RowCipher
 export function packRange({ from, to, limit }: RecordRange): object {
   return { from: from.replaceAll('\0', '\x01'), to: to.replaceAll('\0', '\x01'), limit }
 }
-
-/** `stale`: another change came first. */
-export type ChangeResult = 'written' | 'stale'
 
 /** The result of inserting a message; `known`: its id or its key exists. */
 export type Insertion = 'queued' | 'full' | 'known'

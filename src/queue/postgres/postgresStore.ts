@@ -4,13 +4,13 @@ import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { statusesShownAs } from '../listing.js'
-import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
+import type { ChangeResult, RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { unpackFiles } from '../rowCodec.js'
+import { storeWithRecords } from '../storedMutations.js'
 import type { MessageReader, ReadRows } from '../storedQueries.js'
 import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import type { Patience, PostgresConnections } from './postgresConnections.js'
 import {
-  type ChangeResult,
   type ClaimedMessages,
   openClaim,
   type Insertion,
@@ -64,11 +64,7 @@ export class PostgresStore implements MessageReader {
     this.#connections = connections
     this.#options = options
     this.#statements = statementsFor(options.schema)
-    this.#settlements = new RequestBatcher(
-      MAX_BATCH,
-      (changes) => this.#update(changes, 'patient'),
-      MAX_SETTLEMENTS,
-    )
+    this.#settlements = new RequestBatcher(MAX_BATCH, (all) => this.#store(all, 'patient'), MAX_SETTLEMENTS)
   }
 
   /** A message as the statements take it. */
@@ -123,7 +119,7 @@ export class PostgresStore implements MessageReader {
 
   /** Stores a state that a caller waits for. */
   async update(change: PostgresChange): Promise<ChangeResult> {
-    const [result = 'stale'] = await this.#update([change], 'quick')
+    const [result = 'stale'] = await this.#store([change], 'quick')
     return result
   }
 
@@ -273,6 +269,11 @@ export class PostgresStore implements MessageReader {
   /** A name that no request had before. */
   nextOperation(): string {
     return `${this.#options.owner}.${++this.#operations}`
+  }
+
+  #store(changes: readonly PostgresChange[], patience: Patience): Promise<ChangeResult[]> {
+    const update = () => this.#update(changes, patience)
+    return storeWithRecords(changes, (records) => this.writeRecords(records), update)
   }
 
   async #update(changes: readonly PostgresChange[], patience: Patience): Promise<ChangeResult[]> {

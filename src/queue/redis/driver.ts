@@ -66,7 +66,7 @@ export class RedisQueue implements QueueDriver {
   private constructor(options: RedisQueueOptions, connections: Connections) {
     this.#options = options
     this.#connections = connections
-    const { limit, retain, onChange, logger } = options
+    const { limit, retain, onChange, recordsOf, logger } = options
     const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const bullPrefix = `{${options.prefix}}`
@@ -98,6 +98,7 @@ export class RedisQueue implements QueueDriver {
     ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed: onChange,
+      recordsOf,
       data: retain.data,
       maxAge: options.maxAge,
       cipher: options.encryption?.rows,
@@ -132,13 +133,14 @@ export class RedisQueue implements QueueDriver {
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { onChange, retain, logger, prefix } = this.#options
+    const { onChange, recordsOf, retain, logger, prefix } = this.#options
     this.#consumer = new RedisConsumer(consumer, {
       connections: this.#connections,
       prefix: `{${prefix}}`,
       store: this.#store,
       queue: this.#bullQueue,
       changed: onChange,
+      recordsOf,
       data: retain.data,
       logger,
     })

@@ -4,7 +4,8 @@ import type { Logger } from '../../logging/logger.js'
 import type { MailJob } from '../../message/messageState.js'
 import { unpackHead } from '../rowCodec.js'
 import type { BullQueue, WakeUp } from './bullQueue.js'
-import type { FoundMessage, RedisStore } from './store.js'
+import type { FoundMessage } from './redisRows.js'
+import type { RedisStore } from './store.js'
 
 /**
  * Gives messages their BullMQ jobs, in the background. A message is in the index `adding` until it has its job, so maintenance

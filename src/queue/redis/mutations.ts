@@ -1,16 +1,19 @@
 import { enter, isSettled } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { dropsContent, type ManualAction } from '../actions.js'
-import type { ChangeListener, Retention } from '../driver.js'
+import type { ChangeListener, RecordsOf, Retention } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
+import type { ChangeResult } from '../records.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import { type Mutation, StoredMutations, type Withdrawal } from '../storedMutations.js'
 import { orUnavailable } from './connections.js'
 import type { JobScheduler } from './jobScheduler.js'
-import type { ChangeResult, FoundMessage, RedisStore } from './store.js'
+import type { FoundMessage } from './redisRows.js'
+import type { RedisStore } from './store.js'
 
 interface MutationsOptions {
   changed: ChangeListener
+  recordsOf: RecordsOf | undefined
   data: Retention['data']
   maxAge: number
   cipher: RowCipher | undefined
@@ -45,21 +48,15 @@ export class Mutations {
     const state = unpackState(row, job)
     enter(state, 'expired', Date.now())
     const dropContent = dropsContent(state.status, this.#options.data)
-    if ((await this.#write({ id, row, state, dropContent })) === 'stale') return
+    const records = this.#options.recordsOf?.({ job, state })
+    if ((await this.#write({ id, row, state, dropContent, records })) === 'stale') return
     this.#options.changed({ job, state })
   }
 
-  async #write({ id, row, state, dropContent, replacement }: Mutation): Promise<ChangeResult> {
+  async #write({ row, ...change }: Mutation): Promise<ChangeResult> {
+    const { id, state } = change
     const needsJob = state.status === 'queued'
-    const [result, wake = id] = await this.#store.update({
-      id,
-      rev: row.rev,
-      state,
-      dropContent,
-      losses: 0,
-      needsJob,
-      ...(replacement === undefined ? {} : { replacement }),
-    })
+    const [result, wake = id] = await this.#store.update({ ...change, rev: row.rev, losses: 0, needsJob })
     if (result === 'stale') return result
     if (needsJob) this.#scheduler.reschedule(unpackHead(row), state.dueAt, wake)
     else if (isSettled(state.status)) this.#scheduler.remove(wake)

@@ -13,7 +13,8 @@ import {
 import { PrioritySemaphore } from '../../structures/prioritySemaphore.js'
 import { WindowCounter } from '../../structures/windowCounter.js'
 import { dropsContent } from '../actions.js'
-import type { ChangeListener, Consumer, Retention } from '../driver.js'
+import type { ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
+import type { ChangeResult } from '../records.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import type { Withdrawal } from '../storedMutations.js'
 import type { StoredRow } from '../storedRow.js'
@@ -21,7 +22,7 @@ import type { BullQueue } from './bullQueue.js'
 import { BullWorker, type JobResult } from './bullWorker.js'
 import type { Connections } from './connections.js'
 import type { Claim, StateChange } from './redisRows.js'
-import { type ChangeResult, heldIndex, type RedisStore } from './store.js'
+import { heldIndex, type RedisStore } from './store.js'
 
 /** Messages that are claimed before a slot is free, at most. */
 const MAX_PREFETCH = 50
@@ -36,6 +37,7 @@ export interface RedisConsumerOptions {
   store: RedisStore
   queue: BullQueue
   changed: ChangeListener
+  recordsOf: RecordsOf | undefined
   data: Retention['data']
   logger: Logger
 }
@@ -222,7 +224,8 @@ export class RedisConsumer {
     try {
       const { id } = job
       const dropContent = dropsContent(state.status, this.#options.data)
-      const change: StateChange = { id, rev: row.rev, state, dropContent, losses, needsJob: false }
+      const records = this.#options.recordsOf?.({ job, state })
+      const change: StateChange = { id, rev: row.rev, state, dropContent, losses, needsJob: false, records }
       if (waitsForTransport(state)) change.heldIndex = heldIndex(job.transport, job.priority)
       if ((await this.#storeUntilDone(change)) === 'stale') {
         this.#options.logger.warn(

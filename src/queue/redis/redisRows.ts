@@ -1,9 +1,8 @@
 import type { MailJob, MessageState, Status } from '../../message/messageState.js'
-import type { Replacement } from '../actions.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, SharedRecord } from '../records.js'
 import { packFiles, packJob, unpackClaimed, unpackFiles } from '../rowCodec.js'
-import { STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import { type Replacement, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { CLAIM_ROW_FIELDS, ROW_FIELDS, type ScriptRecord } from './scripts.js'
 
 /** A reply of Redis in RESP2. */
@@ -150,6 +149,11 @@ export function unpackRecord([key, age, fields]: RecordReply): SharedRecord {
   return record
 }
 
+export interface FoundMessage {
+  id: string
+  row: RedisRow
+}
+
 /** A new state of a message. */
 export interface StateChange {
   id: string
@@ -165,4 +169,5 @@ export interface StateChange {
   /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
   heldIndex?: string
   replacement?: Replacement
+  records?: readonly RecordChange[] | undefined
 }

@@ -5,13 +5,15 @@ import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { EnqueueResult, TransferResult } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { statusesShownAs } from '../listing.js'
-import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
+import type { ChangeResult, RecordChange, RecordRange, SharedRecord } from '../records.js'
 import { packState, sealerFor, unpackFiles } from '../rowCodec.js'
+import { storeWithRecords } from '../storedMutations.js'
 import type { ReadRows } from '../storedQueries.js'
 import type { LoadedRow } from '../storedRow.js'
 import { unavailableMessage } from './connections.js'
 import {
   type Claim,
+  type FoundMessage,
   isPresent,
   packChange,
   packMessage,
@@ -26,16 +28,8 @@ import {
 } from './redisRows.js'
 import { scriptArguments, type ScriptName, type ScriptRecord } from './scripts.js'
 
-/** `stale`: another change came first. */
-export type ChangeResult = 'written' | 'stale'
-
 /** The reply to a change: its result, and the name of the message's wake-up. */
 type ChangeReply = [result: ChangeResult, wake?: string]
-
-export interface FoundMessage {
-  id: string
-  row: RedisRow
-}
 
 interface MaintainOptions {
   /** Milliseconds for which this process counts as alive. */
@@ -85,7 +79,7 @@ export class RedisStore {
     this.#patient = patient
     this.#options = options
     this.#claims = new RequestBatcher(MAX_BATCH, (ids) => this.#claimAll(ids))
-    this.#settlements = new RequestBatcher(MAX_BATCH, (changes) => this.#updateAll(changes, this.#patient))
+    this.#settlements = new RequestBatcher(MAX_BATCH, (changes) => this.#store(changes, this.#patient))
   }
 
   /** @param operation name of the command, by which {@link revoke} removes the messages again */
@@ -137,7 +131,7 @@ export class RedisStore {
 
   /** Stores a state that a caller waits for. */
   async update(change: StateChange): Promise<ChangeReply> {
-    const [reply = ['stale']] = await this.#updateAll([change], this.#quick)
+    const [reply = ['stale']] = await this.#store([change], this.#quick)
     return reply
   }
 
@@ -244,6 +238,11 @@ export class RedisStore {
     const { owner, cipher } = this.#options
     const replies = await this.#run(this.#patient, 'claim', [owner, Date.now()], records)
     return (replies as [Claim['action'], RowValues | string][]).map((reply) => unpackClaim(reply, cipher))
+  }
+
+  #store(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {
+    const update = () => this.#updateAll(changes, redis)
+    return storeWithRecords(changes, (records) => this.writeRecords(records), update)
   }
 
   async #updateAll(changes: readonly StateChange[], redis: Redis): Promise<ChangeReply[]> {

@@ -5,7 +5,14 @@ import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
 import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import { type ActionTarget, losesContent, type ManualAction, notFound, replacing } from '../actions.js'
+import {
+  type ActionTarget,
+  losesContent,
+  type ManualAction,
+  notFound,
+  recordsOfAction,
+  replacing,
+} from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -118,13 +125,11 @@ export class SqliteQueue implements QueueDriver {
   }
 
   async start(consumer: Consumer): Promise<void> {
-    const { onChange, retain, file } = this.#options
-    this.#lock = await DelivererLock.open(path.resolve(file))
+    this.#lock = await DelivererLock.open(path.resolve(this.#options.file))
     this.#outboxConsumer = new OutboxConsumer(
       this.#client,
       consumer,
-      onChange,
-      retain.data,
+      this.#options,
       this.#acceptor.cachedJobs,
       this.#cipher,
     )
@@ -209,7 +214,11 @@ export class SqliteQueue implements QueueDriver {
 
   #notify(row: StoredRow, origin: { elsewhere?: true } = {}): void {
     const job = unpackHead(row)
-    this.#options.onChange({ job, state: unpackState(row, job), ...origin })
+    const message = { job, state: unpackState(row, job), ...origin }
+    // The thread has stored the expiry already.
+    const records = this.#options.recordsOf?.(message) ?? []
+    if (records.length > 0) this.#client.send('writeRecords', { changes: records })
+    this.#options.onChange(message)
   }
 
   #setPaused(paused: boolean): void {
@@ -245,15 +254,11 @@ export class SqliteQueue implements QueueDriver {
         reported = action(target)
         if (reported?.changes.length === 0) return this.#queries.show(row)
         const drop = losesContent(state, target, this.#options.retain.data)
+        const records = recordsOfAction(target, reported, this.#options.recordsOf)
         const packed = packState(state, sealerFor(id, this.#cipher))
-        const request = {
-          seq: row.seq,
-          rev: row.rev,
-          from: row.status,
-          state: packed,
-          drop,
-          ...replacing(target, this.#cipher),
-        }
+        const { seq, rev, status: from } = row
+        const replaced = replacing(target, this.#cipher)
+        const request = { seq, rev, from, state: packed, drop, records, ...replaced }
         written = (await this.#client.request('write', request)) === 'written'
       } finally {
         if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)

@@ -3,7 +3,7 @@ import { enter, type MailJob, type MessageState, newState, settle } from '../../
 import type { GenerationalCache } from '../../structures/generationalCache.js'
 import { IndexedBag, type Member } from '../../structures/indexedBag.js'
 import { dropsContent } from '../actions.js'
-import type { ChangeListener, Consumer, QueuedMessage, Retention } from '../driver.js'
+import type { Consumer, DriverOptions, QueuedMessage } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { packState, sealerFor, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
 import { type StateRow, STATUS_NUMBERS, type ClaimedRow } from '../storedRow.js'
@@ -48,8 +48,7 @@ const CLOSE_TIMEOUT = 5_000
 export class OutboxConsumer {
   readonly #client: OutboxClient
   readonly #consumer: Consumer
-  readonly #onChange: ChangeListener
-  readonly #data: Retention['data']
+  readonly #options: Pick<DriverOptions, 'onChange' | 'recordsOf' | 'retain'>
   readonly #cachedJobs: GenerationalCache<string, MailJob>
   readonly #cipher: RowCipher | undefined
   readonly #prefetched: ClaimedMessage[] = []
@@ -70,8 +69,7 @@ export class OutboxConsumer {
   constructor(
     client: OutboxClient,
     consumer: Consumer,
-    onChange: ChangeListener,
-    data: Retention['data'],
+    options: Pick<DriverOptions, 'onChange' | 'recordsOf' | 'retain'>,
     cachedJobs: GenerationalCache<string, MailJob>,
     cipher: RowCipher | undefined,
   ) {
@@ -79,8 +77,7 @@ export class OutboxConsumer {
     this.#cachedJobs = cachedJobs
     this.#client = client
     this.#consumer = consumer
-    this.#onChange = onChange
-    this.#data = data
+    this.#options = options
   }
 
   /** Starts claiming, or resumes it with a new outbox thread. */
@@ -226,7 +223,7 @@ export class OutboxConsumer {
     message.journalSlot = this.#journalSlots.acquire()
     enter(message.state, 'sending', Date.now())
     this.#delivering.add(message)
-    this.#onChange(message)
+    this.#options.onChange(message)
     const settlement = await this.#consumer.deliver(message)
     this.#openDeliveries--
     this.#estimator.recordCompletion()
@@ -245,17 +242,19 @@ export class OutboxConsumer {
   /** Stores the outcome of a delivery, however long that takes, and then notifies the change listener. */
   async #store(message: ClaimedMessage): Promise<void> {
     const { seq, rev, state } = message
+    const { onChange, recordsOf, retain } = this.#options
     const packed: StateRow = packState(state, sealerFor(message.job.id, this.#cipher))
-    const drop = dropsContent(state.status, this.#data)
+    const drop = dropsContent(state.status, retain.data)
     const from = STATUS_NUMBERS.sending
     const reindex = state.subject !== undefined
+    const records = recordsOf?.(message)
     const answer = await this.#retry(() =>
-      this.#client.request('write', { seq, rev, from, state: packed, drop, reindex }),
+      this.#client.request('write', { seq, rev, from, state: packed, drop, reindex, records }),
     )
     if (answer === undefined) return
     this.#claimed.delete(seq)
     if (message.journalSlot !== undefined) this.#journalSlots.release(message.journalSlot)
-    if (answer === 'written') this.#onChange(message)
+    if (answer === 'written') onChange(message)
     this.#pump()
   }
 

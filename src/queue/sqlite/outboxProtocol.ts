@@ -3,13 +3,13 @@ import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
 import type { Evidence } from '../../protocol/evidence.js'
 import type { CommitStats, EnqueueResult, ListQuery, Retention, TransferResult } from '../driver.js'
-import type { Replacement } from '../actions.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
 import {
   type LoadedRow,
   type NewRow,
   type PackedRow,
+  type Replacement,
   type StateRow,
   type StatusNumber,
   type StoredRow,
@@ -142,6 +142,8 @@ export interface Requests {
       replacement?: Replacement
       /** Whether the text that searches find has changed: the subject has become known. */
       reindex?: boolean
+      /** Stored with the state. */
+      records?: readonly RecordChange[] | undefined
       /** Process deaths in a row. @default 0 */
       losses?: number
     }

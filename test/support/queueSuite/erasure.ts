@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Outcome } from '../../../src/protocol/outcome.js'
 import { eraseAction, ERASED } from '../../../src/privacy/eraseAction.js'
+import type { Outcome } from '../../../src/protocol/outcome.js'
 import { cancelManually, retryManually } from '../../../src/queue/actions.js'
 import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
@@ -14,8 +14,8 @@ export function testErasure({ open, put }: Fixture): void {
   describe('erasure', () => {
     it('leaves nothing of an address in a settled message', async () => {
       const { queue, changes } = await open()
-      const refusal = { code: 550, lines: [`5.1.1 <ada@example.com>: unknown`] }
-      const recipients = [{ address: ADA, result: 'rejected' as const, reply: refusal as never }]
+      const refusal = { code: 550, text: '5.1.1 <ada@example.com>: unknown' }
+      const recipients = [{ address: ADA, result: 'rejected' as const, reply: refusal }]
       await queue.start(new Deliveries(1, () => outcomeOf('rejected', { message: `to=${ADA}.`, recipients })))
       const job = jobOf({
         to: [{ address: ADA, name: 'Ada' }],
@@ -27,7 +27,7 @@ export function testErasure({ open, put }: Fixture): void {
         fingerprint: 'f',
         content: { kind: 'literal', text: `Dear ${ADA}` },
         headers: [],
-        attachments: [{ filename: 'ada.txt', size: 3, contentType: 'text/plain', content: 'ada' } as never],
+        attachments: [{ filename: 'ada.txt', size: 3, contentType: 'text/plain', content: 'ada' }],
       })
       expect(await queue.enqueue([job])).toEqual([{ result: 'queued' }])
       await changes.until(job.id, 'failed')

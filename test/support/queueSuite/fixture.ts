@@ -1,6 +1,6 @@
 import { afterEach, expect } from 'vitest'
 import type { MailJob } from '../../../src/message/messageState.js'
-import type { ChangeListener, QueueDriver, Retention } from '../../../src/queue/driver.js'
+import type { ChangeListener, QueueDriver, RecordsOf, Retention } from '../../../src/queue/driver.js'
 import { Changes } from './changes.js'
 import { DAY, jobOf } from './jobs.js'
 
@@ -9,6 +9,7 @@ export interface SuiteOptions {
   maxAge: number
   retain: Retention
   onChange: ChangeListener
+  recordsOf?: RecordsOf
 }
 
 /** Opens an empty queue, whose resources are removed after the test. */

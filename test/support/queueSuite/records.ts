@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { cancelManually } from '../../../src/queue/actions.js'
+import type { RecordsOf } from '../../../src/queue/driver.js'
 import { rangeOf, type SharedRecord } from '../../../src/queue/records.js'
+import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
 import { DAY } from './jobs.js'
 
-export function testRecords({ open }: Fixture): void {
+export function testRecords({ open, put }: Fixture): void {
   const later = (): number => Date.now() + DAY
   const withoutAge = (records: readonly SharedRecord[] = []): object[] =>
     records.map(({ age, ...record }) => {
@@ -60,6 +63,33 @@ export function testRecords({ open }: Fixture): void {
         ['a:4', 'a:5'],
         ['a:2'],
       ])
+    })
+
+    it('are stored with each change that they announce, and not with one that another came before', async () => {
+      let nth = 0
+      const recordsOf: RecordsOf = ({ job, state }) =>
+        state.status === 'sending' || state.status === 'queued'
+          ? []
+          : [
+              { key: `n:${job.id}:${++nth}`, keepUntil: later(), document: state.status },
+              { key: 'count', keepUntil: later(), add: { changes: 1 } },
+            ]
+      const { queue, changes } = await open({ recordsOf })
+      const [sent, cancelled, expired] = [
+        await put(queue),
+        await put(queue, { notBefore: later() }),
+        await put(queue, { notBefore: later(), expiresAt: Date.now() + 300 }),
+      ]
+      await Promise.allSettled([queue.act(cancelled, cancelManually), queue.act(cancelled, cancelManually)])
+      await queue.start(new Deliveries(10))
+      await changes.until(sent, 'sent')
+      await changes.until(expired, 'expired')
+      await expect
+        .poll(async () => {
+          const [records, [count] = []] = await queue.records.read([rangeOf('n:'), rangeOf('count')])
+          return [records?.map(({ document }) => document).sort(), count?.numbers['changes']]
+        })
+        .toEqual([['cancelled', 'expired', 'sent'], 3])
     })
 
     it('are gone when they are removed, and after the time for which they are kept', async () => {
