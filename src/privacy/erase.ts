@@ -1,3 +1,4 @@
+import { domainToUnicode } from 'node:url'
 import { ThreadpostError } from '../errors.js'
 import type { MailerParts } from '../mailerParts.js'
 import { parseAddress } from '../message/addresses.js'
@@ -39,7 +40,7 @@ export async function erase(
   const key = suppressionKey(address)
   const action = eraseAction(key)
   const erasure: Erasure = { messages: 0, cancelled: 0, inProgress: 0, unreadable: 0 }
-  for (const recipient of new Set([address, key]))
+  for (const recipient of formsOf(address, key))
     for await (const page of pagesOf((query) => queue.list(query), { recipient }))
       for (const { id, status } of page)
         try {
@@ -56,4 +57,10 @@ export async function erase(
   // The log must not undo the erasure.
   await settings.auditLog.add({ by: options.by, action: 'erased an address' }).catch(() => undefined)
   return erasure
+}
+
+/** The forms in which a message may have the address: with the domain as A-labels or as U-labels (RFC 5890). */
+function formsOf(address: string, key: string): Set<string> {
+  const at = key.lastIndexOf('@') + 1
+  return new Set([address, key, `${key.slice(0, at)}${domainToUnicode(key.slice(at))}`])
 }

@@ -6,7 +6,8 @@ import { api, json } from '../support/api.js'
 import { testInbox } from '../support/mailer.js'
 import { mailerOn, outboxFile } from '../support/outbox.js'
 
-const CANARY = 'canary-8d21@customers.example'
+const CANARY = 'canary-8d21@bücher.example'
+const A_LABEL = 'canary-8d21@xn--bcher-kva.example'
 
 it.each([
   ['clear', {}],
@@ -30,7 +31,7 @@ it.each([
   await expect(mailer.erase('no address')).rejects.toMatchObject({ code: 'INVALID_MESSAGE', path: 'address' })
 
   const none = { cancelled: 0, inProgress: 0, unreadable: 0 }
-  expect(await mailer.erase(CANARY.toUpperCase())).toEqual({ ...none, messages: 3, cancelled: 1 })
+  expect(await mailer.erase(A_LABEL.toUpperCase())).toEqual({ ...none, messages: 3, cancelled: 1 })
   expect(await mailer.suppressions.has(CANARY)).toBe(true)
   expect(await mailer.erase(CANARY, { suppressions: true, by: 'ops' })).toEqual({ ...none, messages: 0 })
   expect(await mailer.suppressions.has(CANARY)).toBe(false)
