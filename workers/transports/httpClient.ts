@@ -61,7 +61,7 @@ async function beginningOf({ body }: Response): Promise<string> {
   let text = ''
   try {
     for await (const chunk of body ?? []) {
-      text += decoder.decode(chunk as Uint8Array, { stream: true })
+      text += decoder.decode(chunk, { stream: true })
       if (text.length >= MAX_BODY) break
     }
   } catch {
