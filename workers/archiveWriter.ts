@@ -1,6 +1,6 @@
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import { ArchiveCell, type ArchivePlace } from '../src/protocol/archiveCell.js'
+import { ARCHIVE_PATIENCE, ArchiveCell, type ArchivePlace } from '../src/protocol/archiveCell.js'
 import type { Composed } from './compose/compose.js'
 import { LazyMessage } from './compose/lazyMessage.js'
 import type { ThreadLog } from './threadLog.js'
@@ -8,8 +8,6 @@ import type { SentOctets } from './transports/transport.js'
 
 /** Writes in progress beyond which a delivery waits for its own: the messages stay in memory until they are written. */
 const MAX_PENDING = 32
-/** Milliseconds that a delivery, or the end of the thread, waits for a disk that hangs. */
-const PATIENCE = 10_000
 
 export interface ArchivedMessage {
   id: string
@@ -26,10 +24,13 @@ export class ArchiveWriter {
   readonly #dir: string
   readonly #cell: ArchiveCell
   readonly #log: ThreadLog
+  readonly #maxPending: number
   readonly #pending = new Set<Promise<void>>()
 
-  constructor({ dir, cell }: ArchivePlace, log: ThreadLog) {
+  /** @param isolated the thread ends with the delivery, which therefore waits for the file */
+  constructor({ dir, cell }: ArchivePlace, log: ThreadLog, isolated: boolean) {
     this.#dir = dir
+    this.#maxPending = isolated ? 0 : MAX_PENDING
     this.#cell = new ArchiveCell(cell)
     this.#log = log
   }
@@ -45,7 +46,7 @@ export class ArchiveWriter {
       release()
     })
     this.#pending.add(writing)
-    if (this.#pending.size > MAX_PENDING) await atMost(writing)
+    if (this.#pending.size > this.#maxPending) await atMost(writing)
   }
 
   /** Resolves when everything is written. */
@@ -71,7 +72,7 @@ export class ArchiveWriter {
 
 async function atMost(work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE)))
+  const timeout = new Promise((resolve) => (timer = setTimeout(resolve, ARCHIVE_PATIENCE)))
   await Promise.race([work, timeout])
   clearTimeout(timer)
 }

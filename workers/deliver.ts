@@ -46,6 +46,7 @@ export class Deliverer {
    * @param log passes a line to the mailer's logger
    * @param reportConnections called with the thread's connections whenever they change
    * @param pulse of the thread; the calling thread has none
+   * @param isolated the thread ends with the delivery
    */
   constructor(
     setup: ThreadSetup,
@@ -53,6 +54,7 @@ export class Deliverer {
     log: (line: ThreadLogLine) => void,
     reportConnections: (connections: ConnectionCounts) => void,
     pulse?: Pulse,
+    isolated = false,
   ) {
     this.#setup = setup
     this.#thread = thread
@@ -66,7 +68,7 @@ export class Deliverer {
       reportConnections,
     )
     if (setup.journal !== undefined) this.#journal = new DeliveryJournal(setup.journal)
-    if (setup.archive !== undefined) this.#archive = new ArchiveWriter(setup.archive, this.#log)
+    if (setup.archive !== undefined) this.#archive = new ArchiveWriter(setup.archive, this.#log, isolated)
   }
 
   /** Resolves when the application's setup module has run; rejects if it fails. */

@@ -1,3 +1,6 @@
+/** Milliseconds that a delivery, or the end of a thread, waits for a disk that hangs. */
+export const ARCHIVE_PATIENCE = 10_000
+
 /** Where the threads of a mailer archive messages, and the memory in which they count them. */
 export interface ArchivePlace {
   /** Absolute path. */

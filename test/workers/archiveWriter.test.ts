@@ -125,6 +125,21 @@ it('mail is sent when the archive can’t be written, with one log line, and is 
   expect(await archived(dir)).toHaveLength(1)
 })
 
+it('a message that is sent alone, after its thread died, is archived before that thread ends', async () => {
+  const dir = await folderOf({})
+  const folder = await folderOf({
+    'hi.mjml': '<mjml><mj-body><mj-raw>{{once}}</mj-raw></mj-body></mjml>',
+    'helpers.mjs': `import { existsSync, writeFileSync } from 'node:fs'
+      const flag = new URL('died', import.meta.url)
+      export function once() { if (existsSync(flag)) return 'ok'; writeFileSync(flag, ''); process.exit(1) }`,
+  })
+  const templates = { dir: folder, helpers: path.join(folder, 'helpers.mjs') }
+  const { mailer } = await mailerWithInbox({ archive: dir, templates })
+  await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', template: 'hi', data: {} })
+  expect(await mailer.stats()).toHaveProperty('threadRestarts', 1)
+  expect(await archived(dir)).toHaveLength(1)
+})
+
 it('a mailer does not start with an archive that it can’t write, and the error shows no path', async () => {
   const dir = path.join(await folderOf({ taken: '' }), 'taken')
   const starting = createMailer({ transport: 'inbox:', from: 'a@acme.example', archive: dir })
