@@ -23,6 +23,8 @@ interface MoveSettings {
   toPrefix?: string
   fromSchema?: string
   toSchema?: string
+  fromEncryptionKeyFile?: string
+  toEncryptionKeyFile?: string
   history: boolean
   restart?: boolean
   wait: number
@@ -63,6 +65,8 @@ export function moveCommand(): Command {
     .option('--to-prefix <name>', "prefix of the target's keys in Redis (default: threadpost)")
     .option('--from-schema <name>', "schema of the source's tables in Postgres (default: threadpost)")
     .option('--to-schema <name>', "schema of the target's tables in Postgres (default: threadpost)")
+    .option('--from-encryption-key-file <file>', 'file with the keys of the source, if it is encrypted')
+    .option('--to-encryption-key-file <file>', 'file with the keys of the target, if it is encrypted')
     .option('--no-history', 'leave settled messages where they are')
     .option('--restart', 'forget an interrupted move to a target that no longer exists')
     .addOption(
@@ -80,9 +84,11 @@ export function moveCommand(): Command {
 }
 
 async function move(settings: MoveSettings): Promise<void> {
-  const from = await open('from', settings.from, settings.fromPrefix, settings.fromSchema)
+  const { fromPrefix, fromSchema, fromEncryptionKeyFile } = settings
+  const { toPrefix, toSchema, toEncryptionKeyFile } = settings
+  const from = await open('from', settings.from, fromPrefix, fromSchema, fromEncryptionKeyFile)
   try {
-    const to = await open('to', settings.to, settings.toPrefix, settings.toSchema)
+    const to = await open('to', settings.to, toPrefix, toSchema, toEncryptionKeyFile)
     try {
       const bar = progressBar()
       const result = await moveQueue(from, to, {
@@ -107,8 +113,14 @@ function open(
   url: string,
   prefix: string | undefined,
   schema: string | undefined,
+  encryptionKeyFile: string | undefined,
 ): Promise<QueueDriver> {
-  const settings = { queue: url, ...(prefix && { prefix }), ...(schema && { schema }) }
+  const settings = {
+    queue: url,
+    ...(prefix && { prefix }),
+    ...(schema && { schema }),
+    ...(encryptionKeyFile && { encryptionKeyFile }),
+  }
   const spec = resolveQueue(check, queueOption(settings))
   if (flag === 'from' && spec.kind === 'sqlite' && !existsSync(spec.file))
     throw new ThreadpostError('INVALID_OPTIONS', 'from: this file does not exist', { path: 'from' })

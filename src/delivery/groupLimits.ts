@@ -41,6 +41,8 @@ export class GroupLimits {
   readonly #allowances: Allowances
   readonly #clock: Clock
   readonly #groups = new Map<string, Group>()
+  /** Number of groups at which the idle ones are looked for. */
+  #forgetAt = 2 * MIN_REMEMBERED
   #holdsUntil = 0
 
   constructor(options: GroupLimitOptions, allowances: Allowances, clock: Clock) {
@@ -99,7 +101,7 @@ export class GroupLimits {
     const now = this.#clock.now()
     let group = this.#groups.get(name)
     if (group === undefined) {
-      if (this.#groups.size >= 2 * MIN_REMEMBERED) this.#forgetIdle(now)
+      if (this.#groups.size >= this.#forgetAt) this.#forgetIdle(now)
       const { rate } = this.#options
       // The name of a transport has no space.
       const allowance = rate === undefined ? undefined : this.#allowances(`group ${name}`, rate)
@@ -114,6 +116,8 @@ export class GroupLimits {
     const window = Math.max(IDLE, 1_000 / (this.#options.rate ?? 1))
     for (const [name, { underWay, usedAt, lastDue }] of this.#groups)
       if (underWay === 0 && Math.max(usedAt, lastDue) + window < now) this.#groups.delete(name)
+    // With many that are not idle, the next look comes after twice as many: the work stays linear.
+    this.#forgetAt = 2 * Math.max(MIN_REMEMBERED, this.#groups.size)
   }
 }
 

@@ -104,7 +104,7 @@ const TIMES = ['since', 'until'] as const
 const MAX_TEXT = 320
 
 /** @throws ThreadpostError `INVALID_MESSAGE` with the path of the invalid field; the queue checks `limit` and `cursor` */
-export function checkListQuery(query: ListQuery): ListQuery {
+function checkListQuery(query: ListQuery): ListQuery {
   const fields = check.object(query, '', ['status', 'limit', ...TEXTS, ...TIMES])
   if (fields['status'] !== undefined) check.oneOf(fields['status'], 'status', STATUSES)
   for (const name of TEXTS) if (fields[name] !== undefined) check.string(fields[name], name, MAX_TEXT)

@@ -92,6 +92,9 @@ export function signedBy(
   return dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${path}.dkim`) }
 }
 
+/** Octets of a user and of a password (RFC 1929 section 2). */
+const MAX_SOCKS_LOGIN = 255
+
 function proxyOf(check: Validator, value: unknown, path: string): string {
   const text = check.string(value, path)
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -100,7 +103,25 @@ function proxyOf(check: Validator, value: unknown, path: string): string {
       path,
       "is not the URL of a proxy, such as 'http://proxy.example:3128' or 'socks5://proxy.example:1080'",
     )
+  for (const [name, part] of [
+    ['user', url.username],
+    ['password', url.password],
+  ] as const) {
+    const length = octetsOf(part)
+    if (length === undefined) check.fail(path, `has a ${name} with a % that begins no code: write it as %25`)
+    if (url.protocol.startsWith('socks') && length > MAX_SOCKS_LOGIN)
+      check.fail(path, `has a ${name} of more than ${MAX_SOCKS_LOGIN} octets, which SOCKS can't transmit`)
+  }
   return text
+}
+
+/** Octets of a percent-encoded text; undefined if it is none. */
+function octetsOf(encoded: string): number | undefined {
+  try {
+    return Buffer.byteLength(decodeURIComponent(encoded))
+  } catch {
+    return undefined
+  }
 }
 
 /** Checks that the version of IP is one that the host and the local address have. */

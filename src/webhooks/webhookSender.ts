@@ -24,6 +24,8 @@ import {
 const WINDOW = 50
 /** Milliseconds before reading or storing is tried again. */
 const RETRY_DELAY = 1_000
+/** Milliseconds, at most, after which an event is looked at again that no key of this process opens. */
+const UNREADABLE_DELAY = 60_000
 /** Events that are listed as given up, and how many more are looked at in one step when the oldest ones are deleted. */
 const MAX_FAILED = 1_000
 const PRUNE_STEP = 5_000
@@ -178,9 +180,11 @@ export class WebhookSender {
   }
 
   #take({ due, lane }: { due: string; lane: string }, head: SharedRecord | undefined, now: number): void {
-    const { id } = this.#endpoint
-    if (head === undefined) {
-      this.#results.add({ due, lane, changes: [removed(due)] })
+    const { id, maxDelay } = this.#endpoint
+    if (head?.document === undefined) {
+      // Without its document, an event is sealed with a key that another process has.
+      const later = postponed(id, due, now + Math.min(UNREADABLE_DELAY, maxDelay))
+      this.#results.add({ due, lane, changes: head === undefined ? [removed(due)] : later })
       return
     }
     const event = toEvent(head)

@@ -8,6 +8,7 @@ import { testMailer } from '../support/mailer.js'
 import { outcomeOf } from '../support/queueSuite/jobs.js'
 import { randomFrom } from '../support/random.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
+import { slowdownOf } from '../support/slowdown.js'
 
 const SENT = { attempt: { outcome: outcomeOf('sent') } } as unknown as Settlement
 
@@ -49,6 +50,14 @@ it('a group above its rate has its messages held, each for one message longer th
   expect(second! - first!).toBe(2_000)
   expect(third! - second!).toBe(2_000)
   expect(await take('b')).toBe(SENT)
+})
+
+it('many groups that are not idle take linear time', async () => {
+  const take = async (groups: number): Promise<void> => {
+    const limits = new GroupLimits({ underWay: 1 }, (_, rate) => new RateAllowance(rate), new Clock())
+    for (let nth = 0; nth < groups; nth++) await limits.within(`g${nth}`, () => Promise.resolve(SENT))
+  }
+  expect(await slowdownOf(take, [2_000, 20_000])).toBeUndefined()
 })
 
 it('limits of groups that make no sense are refused', async () => {

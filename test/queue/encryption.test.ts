@@ -1,9 +1,15 @@
+import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { createMailer } from 'threadpost'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { createMailer, type Mailer } from 'threadpost'
 import { expect, it } from 'vitest'
+import { folderOf } from '../support/folder.js'
 import { testInbox } from '../support/mailer.js'
 import { MAIL, mailerOn, NOWHERE, outboxFile } from '../support/outbox.js'
 import { SenderProcess } from '../support/senderProcess.js'
+import { environment, main } from '../support/serve.js'
+import { SECRET, WebhookReceiver } from '../support/webhookReceiver.js'
 
 const [A, B] = [Buffer.alloc(32, 1).toString('base64'), Buffer.alloc(32, 2).toString('base64url')]
 
@@ -68,4 +74,45 @@ it('loses nothing when a process with an encrypted queue is killed and its key i
   })
   const arrived = new Set((await inbox.messages()).map(({ subject }) => subject))
   expect(arrived.size).toBe(60)
+})
+
+it('an event for a webhook waits for a process with its key while another process sends', async () => {
+  const file = await outboxFile()
+  const receiver = await WebhookReceiver.start()
+  const webhooks = [{ url: receiver.url, secret: SECRET, baseDelay: 10, maxDelay: 20 }]
+  const old = await mailerOn(file, { webhooks, ...encrypted(file, A) })
+  await old.pause()
+  const cancelled = async (mailer: Mailer): Promise<string> => {
+    const { id } = await mailer.send(MAIL)
+    await mailer.cancel(id)
+    return id
+  }
+  const arrives = (id: string) =>
+    expect.poll(() => receiver.typesOf(id), { timeout: 60_000 }).toEqual(['message.cancelled'])
+  await arrives(await cancelled(old))
+  const rotated = await mailerOn(file, { webhooks, ...encrypted(file, B, A) })
+  const sealed = await cancelled(rotated)
+  await arrives(await cancelled(old))
+  expect(receiver.typesOf(sealed)).toEqual([])
+  await old.close()
+  await arrives(sealed)
+})
+
+it('moves its messages and suppressions to a queue with another key', async () => {
+  const [from, to] = [await outboxFile(), await outboxFile()]
+  const source = await mailerOn(from, encrypted(from, A))
+  const { id } = await source.send(MAIL)
+  await source.suppressions.add({ address: 'bob@example.com', reason: 'manual' })
+  await source.close()
+  const keys = await folderOf({ 'from.key': A, 'to.key': B })
+  const flags = Object.entries({ from, to }).flatMap(([side, file]) => [
+    `--${side}`,
+    `sqlite:${file}`,
+    `--${side}-encryption-key-file`,
+    path.join(keys, `${side}.key`),
+  ])
+  await promisify(execFile)(process.execPath, [main, 'move', ...flags], { env: environment })
+  const target = await mailerOn(to, encrypted(to, B))
+  expect(await target.find(id)).toMatchObject({ subject: MAIL.subject })
+  expect((await target.suppressions.list()).suppressions).toMatchObject([{ address: 'bob@example.com' }])
 })

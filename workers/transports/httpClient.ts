@@ -48,13 +48,27 @@ async function callAny(
     signal,
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : new Uint8Array(body) }),
   })
-  // The status decides the result, even if the rest of the response is cut off.
-  const text = await response.text().catch(() => '')
   return {
     status: response.status,
     header: (name) => response.headers.get(name) ?? undefined,
-    text: text.slice(0, MAX_BODY),
+    text: await beginningOf(response),
   }
+}
+
+/** Reads no more than it returns: a body may have no end, or be tiny before it is decompressed. */
+async function beginningOf({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    for await (const chunk of body ?? []) {
+      text += decoder.decode(chunk, { stream: true })
+      if (text.length >= MAX_BODY) break
+    }
+  } catch {
+    // The status decides the result, even if the rest of the response is cut off.
+    return ''
+  }
+  return text.slice(0, MAX_BODY)
 }
 
 /** `fetch` can't be told which address to connect to. */
@@ -88,7 +102,10 @@ function callPublic({ method, url, headers, body }: ApiRequest, signal: AbortSig
         })
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {
-        if (text.length < MAX_BODY) text = (text + chunk).slice(0, MAX_BODY)
+        text = (text + chunk).slice(0, MAX_BODY)
+        if (text.length < MAX_BODY) return
+        end()
+        response.destroy()
       })
       response.on('end', end)
       response.on('error', end)

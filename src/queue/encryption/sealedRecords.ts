@@ -9,6 +9,8 @@ import { type Cipher, isSealedText } from './cipher.js'
 
 /** Begins the token of an address in a key: a character that no encoded address contains. */
 const TOKEN = '='
+/** Records that are read without their document if no key opens it: the others would seem to have been removed. */
+const LISTED = /^(?:s|hook:event):/
 
 /**
  * Records whose documents are sealed, and whose keys name no address: its token is in its place. Numbers stay clear. A sealed
@@ -53,7 +55,10 @@ export class SealedRecords implements SharedRecords {
     return [{ ...change, key, document: this.#cipher.sealText(text ?? document, placeOf(key)) }, ...removed]
   }
 
-  /** A record that no key opens is left out. Only a suppression is not, so that the pages of the list keep their length. */
+  /**
+   * A record that no key opens is left out. Only a suppression is not, so that the pages of the list keep their length, and an event
+   * for a webhook, which waits for a process that has the key.
+   */
   #open(record: SharedRecord): SharedRecord[] {
     const { document, ...rest } = record
     if (document === undefined || !isSealedText(document)) return [record]
@@ -63,7 +68,7 @@ export class SealedRecords implements SharedRecords {
       const end = text.indexOf('\n')
       return [{ ...rest, name: text.slice(0, end), document: text.slice(end + 1) }]
     }
-    return ADDRESS_KEY.test(record.key) ? [rest] : []
+    return LISTED.test(record.key) ? [rest] : []
   }
 
   /** The ranges in which the records of one address may be stored; any other range is itself. */

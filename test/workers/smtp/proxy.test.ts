@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import net, { type Socket } from 'node:net'
+import { createMailer } from 'threadpost'
 import { expect, it } from 'vitest'
 import { createAuthority } from '../../support/certificate.js'
 import { join, listenOnLoopback, startSmtpServer } from '../../support/loopback.js'
@@ -105,6 +106,15 @@ it.each([
     expect(server.conversations).toEqual([])
   },
 )
+
+it('the login of a proxy that can’t be transmitted is refused, and not shown', async () => {
+  for (const login of [`ada:${'s3cret'.repeat(50)}`, 'ada:s3cret%zz', `${'s3cret'.repeat(50)}:x`]) {
+    const transport = { url: 'smtp://127.0.0.1:9', proxy: `socks5://${login}@127.0.0.1:9` }
+    const refused: unknown = await createMailer({ transport }).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 'INVALID_OPTIONS', path: 'transport.proxy' })
+    expect((refused as Error).message).not.toContain('s3cret')
+  }
+})
 
 it('XOAUTH2 sends the access token, through a proxy and STARTTLS', async () => {
   const authority = createAuthority()

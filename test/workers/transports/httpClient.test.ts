@@ -27,3 +27,26 @@ it('A request to public hosts takes no open connection to a private host over', 
   ).rejects.toMatchObject({ code: 'EPRIVATEHOST' })
   expect(paths).toEqual(['/trusted'])
 })
+
+it('A response without an end is read up to a limit', async () => {
+  const server = http.createServer((request, response) => {
+    request.resume()
+    response.writeHead(503)
+    response.on('drain', () => fill(response))
+    fill(response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const { signal } = new AbortController()
+  const { status, text } = await callApi({ url, headers: {}, body: 'x' }, signal)
+  expect(status).toBe(503)
+  expect(text).toHaveLength(64 * 1024)
+})
+
+function fill(response: http.ServerResponse): void {
+  while (!response.destroyed && response.write('x'.repeat(10_000)));
+}
