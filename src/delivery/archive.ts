@@ -32,7 +32,7 @@ export function resolveArchive(check: Validator, value: unknown): ArchivePlan {
   const field = short ? 'archive' : 'archive.dir'
   const dir = check.string('dir' in archive ? archive['dir'] : undefined, field)
   if (dir === '' || dir.includes('\0')) check.fail(field, 'must be the path of a folder')
-  const { maxAge = 30 * DAY, maxSize = 10_000_000_000 } = archive as Record<string, unknown>
+  const { maxAge = 30 * DAY, maxSize = 10_000_000_000 } = archive
   return {
     dir: path.resolve(dir),
     maxAge: check.duration(maxAge, 'archive.maxAge', 1),
