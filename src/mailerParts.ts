@@ -185,7 +185,10 @@ export async function setPaused(
     .catch(() => undefined)
 }
 
-/** @throws ThreadpostError `UNSUPPORTED` if the mailer accepts no mail */
+/**
+ * @throws ThreadpostError `UNSUPPORTED` if the mailer accepts no mail
+ * @internal
+ */
 export function intakeOf({ accepts, intake }: MailerParts): Intake {
   if (accepts) return intake
   throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")

@@ -28,7 +28,10 @@ export interface Erasure {
 
 const check: Validator = new Validator('INVALID_MESSAGE')
 
-/** Erases an address: see `Mailer.erase()`. */
+/**
+ * Erases an address: see `Mailer.erase()`.
+ * @internal
+ */
 export async function erase(
   { queue, suppressions, settings }: MailerParts,
   input: unknown,
