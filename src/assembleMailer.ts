@@ -1,10 +1,11 @@
 import { Clock } from './clock.js'
 import { createRunner, shareRunner } from './createRunner.js'
+import { type Archive, openArchive } from './delivery/archive.js'
 import { Dispatcher } from './delivery/dispatcher.js'
 import type { Feedback, FeedbackDependencies } from './feedback/feedback.js'
 import { ProviderIndex } from './feedback/providerIndex.js'
 import type { Inbox } from './inbox/inbox.js'
-import { type Condition, ConditionLog } from './logging/conditionLog.js'
+import { type ConditionLog, conditionOf } from './logging/conditionLog.js'
 import type { Logger } from './logging/logger.js'
 import { redactionOf } from './logging/redaction.js'
 import { Mailer } from './mailer.js'
@@ -70,10 +71,19 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     waiters,
   })
   let runner: Runner | undefined
+  let archive: Archive | undefined
   let queue: QueueDriver | undefined
   try {
     const transports = transportsOf(options, inbox)
-    runner = (sharing ? shareRunner : createRunner)({ options, transports, events, metrics, token })
+    archive = await openArchive(options, clock)
+    runner = (sharing ? shareRunner : createRunner)({
+      options,
+      transports,
+      events,
+      metrics,
+      token,
+      archive: archive?.place,
+    })
     const started = runner
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
@@ -175,6 +185,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       dispatcher,
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       webhooks,
+      archive,
       transports: manager,
       settings,
       suppressionLookup,
@@ -193,9 +204,12 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     })
     return mailer
   } catch (error) {
-    await settleAll([() => queue?.close(), () => runner?.close(), () => inbox?.close()]).catch(
-      () => undefined,
-    )
+    await settleAll([
+      () => queue?.close(),
+      () => runner?.close(),
+      () => archive?.close(),
+      () => inbox?.close(),
+    ]).catch(() => undefined)
     throw error
   }
 }
@@ -227,24 +241,6 @@ function transportListener(events: Events, logger: Logger): TransportListener {
       events.emit('transport-slowed', () => ({ transport, rate }))
     },
   }
-}
-
-/** Conditions that are followed, at most: resolved transports have any number of names. */
-const MAX_CONDITIONS = 10_000
-
-/** One condition per transport, so that one transport's log lines don't suppress another's. */
-function conditionOf(
-  conditions: Map<string, ConditionLog>,
-  transport: string,
-  logger: Logger,
-  condition: Condition,
-): ConditionLog {
-  const log = conditions.get(transport) ?? new ConditionLog(logger, condition)
-  conditions.delete(transport)
-  conditions.set(transport, log)
-  const [oldest] = conditions.keys()
-  if (conditions.size > MAX_CONDITIONS && oldest !== undefined) conditions.delete(oldest)
-  return log
 }
 
 function alertMonitorFor(

@@ -1,5 +1,6 @@
 import type { Logger } from './logging/logger.js'
 import { hideSecrets } from './logging/secrets.js'
+import type { ArchivePlace } from './protocol/archiveCell.js'
 import { PhaseBoard } from './protocol/phaseBoard.js'
 import { PulseBoard } from './protocol/pulse.js'
 import type { ThreadLogLine, ThreadSetup } from './protocol/tasks.js'
@@ -24,10 +25,18 @@ export interface RunnerContext {
   metrics: Metrics
   /** Names the files of this mailer. */
   token: string
+  archive: ArchivePlace | undefined
 }
 
 /** Creates the runner of a mailer: threads of its own, the calling thread, or nothing for a mailer that only sends. */
-export function createRunner({ options, transports, events, metrics, token }: RunnerContext): Runner {
+export function createRunner({
+  options,
+  transports,
+  events,
+  metrics,
+  token,
+  archive,
+}: RunnerContext): Runner {
   const { threads, concurrency, logger } = options
   const listener = listenerOf(logger, events, metrics)
   if (options.role === 'send')
@@ -36,6 +45,7 @@ export function createRunner({ options, transports, events, metrics, token }: Ru
   const setup: ThreadSetup = {
     ...setupOf(options, transports, concurrency),
     ...(journal === undefined ? {} : { journal }),
+    ...(archive === undefined ? {} : { archive }),
     ...(options.templates === undefined ? {} : { templates: options.templates }),
   }
   if (threads === 0) return new InlineRunner(setup, concurrency, (line) => listener.logged(0, line))
@@ -49,13 +59,14 @@ const hubs = new Map<string, RunnerHub>()
 
 /**
  * Returns a share of a runner whose threads serve other mailers too. A mailer has a runner of its own if its threads need
- * something of its own: templates, a journal, or a transport that loads packages.
+ * something of its own: templates, a journal, an archive, or a transport that loads packages.
  */
 export function shareRunner(context: RunnerContext): Runner {
   const { options, transports } = context
   const { threads, concurrency, niceness, limits, queue, role, templates, logger } = options
   const plain = transports.every(({ kind }) => kind === 'smtp' || kind === 'file')
-  if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || templates !== undefined)
+  const own = templates !== undefined || context.archive !== undefined
+  if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || own)
     return createRunner(context)
   const { render, load, compile, attempt, threadMemory, recipients } = limits
   const sizes = { threads, concurrency, niceness }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import type { Archive } from './delivery/archive.js'
 import type { Dispatcher } from './delivery/dispatcher.js'
 import { ThreadpostError } from './errors.js'
 import type { Feedback } from './feedback/feedback.js'
@@ -6,6 +7,7 @@ import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
 import type { Intake } from './message/intake.js'
 import type { ValidationContext } from './message/toJob.js'
+import type { ArchiveStatus } from './protocol/archiveCell.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
 import type { Scheduler } from './schedules/scheduler.js'
 import { settleAll } from './settleAll.js'
@@ -42,6 +44,8 @@ export interface MailerStats extends QueueStats, MessageMeasures {
   safeMode: boolean
   /** The webhooks. */
   webhooks: WebhookMeasures[]
+  /** Absent without the option `archive`. */
+  archive?: ArchiveStatus
   /** Event loop delay of the main thread in the last 5 to 10 s, measured from the first call of `stats()`. */
   eventLoop: EventLoopDelay
 }
@@ -75,6 +79,7 @@ export interface MailerParts {
   scheduler: Scheduler
   alertMonitor?: AlertMonitor
   webhooks: Webhooks | undefined
+  archive: Archive | undefined
   inbox?: Inbox
 }
 
@@ -90,6 +95,7 @@ export async function statsOf({
   validation,
   loopDelay,
   webhooks,
+  archive,
 }: MailerParts): Promise<MailerStats> {
   return {
     ...(await queue.stats()),
@@ -100,6 +106,7 @@ export async function statsOf({
     ...(runner.outage === undefined ? {} : { setup: setupStatus(runner.outage) }),
     safeMode: validation.options.safeMode !== undefined,
     webhooks: webhooks?.measures() ?? [],
+    ...(archive === undefined ? {} : { archive: archive.status() }),
     eventLoop: loopDelay.read(),
   }
 }
@@ -216,6 +223,7 @@ export function closeParts(parts: MailerParts, deadline: number): Promise<void> 
     () => queue.drain(Math.min(deadline, MAX_TIMER)),
     () => dispatcher.close(),
     () => runner.close(),
+    () => parts.archive?.close(),
     () => activity.close(),
     () => parts.webhooks?.close(deadline),
     () => queue.close(),

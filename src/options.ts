@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { type ArchiveOptions, resolveArchive } from './delivery/archive.js'
 import { type RetryOptions, resolveRetry } from './delivery/retry.js'
 import { type BounceOptions, resolveBounces } from './feedback/bounceAddress.js'
 import { type LimitOptions, resolveLimits } from './limits.js'
@@ -185,6 +186,13 @@ export interface MailerOptions {
    */
   webhooks?: WebhookEndpointOptions[]
   /**
+   * A folder that keeps each message as it was sent, as `YYYY-MM-DD/TIME-ID-ATTEMPT.eml`, unencrypted. A message whose file can't be written is
+   * sent all the same. `{ dir, maxAge, maxSize }` changes how much is kept: 30 days, and 10 GB.
+   * @default none; nothing is archived
+   * @example archive: './archive'
+   */
+  archive?: string | ArchiveOptions
+  /**
    * When and where to send alerts; `true` enables every rule with its defaults.
    * @default none
    * @example alerts: { oldest: { age: 300_000 }, threads: false }
@@ -219,6 +227,7 @@ const KEYS = [
   'unsubscribe',
   'logger',
   'webhooks',
+  'archive',
   'alerts',
 ] as const satisfies readonly (keyof MailerOptions)[]
 
@@ -270,6 +279,7 @@ export function resolveOptions(input: unknown): ResolvedOptions {
   if (options['bounces'] !== undefined) resolved.bounces = resolveBounces(check, options['bounces'])
   const { unsubscribe } = options
   if (unsubscribe !== undefined) resolved.unsubscribe = resolveUnsubscribe(check, unsubscribe)
+  if (options['archive'] !== undefined) resolved.archive = resolveArchive(check, options['archive'])
   if (options['webhooks'] !== undefined) resolved.webhooks = resolveWebhooks(check, options['webhooks'])
   const alerts = resolveAlerts(check, options['alerts'])
   if (alerts !== undefined) resolved.alerts = alerts

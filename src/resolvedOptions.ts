@@ -1,3 +1,4 @@
+import type { ArchivePlan } from './delivery/archive.js'
 import type { RetryPolicy } from './delivery/retry.js'
 import type { BouncePlan } from './feedback/bounceAddress.js'
 import type { Limits } from './limits.js'
@@ -42,5 +43,6 @@ export interface ResolvedOptions {
   unsubscribe?: ReturnType<typeof resolveUnsubscribe>
   logger: Logger
   webhooks?: WebhookEndpoint[]
+  archive?: ArchivePlan
   alerts?: AlertPlan
 }

@@ -16,7 +16,8 @@ import {
 } from '../src/protocol/tasks.js'
 import { type TemplateListing, type TemplateNotes } from '../src/protocol/templateManifest.js'
 import { type TransportReport, type TransportUpdate } from '../src/protocol/transportConfig.js'
-import { compose } from './compose/compose.js'
+import { ArchiveWriter, shareLease } from './archiveWriter.js'
+import { compose, type Composed } from './compose/compose.js'
 import { DeliveryContext } from './deliveryContext.js'
 import { DeliveryJournal } from './deliveryJournal.js'
 import { LoadFailure, Skip } from './loading/loadFailure.js'
@@ -37,6 +38,7 @@ export class Deliverer {
   #renderer: Renderer
   readonly #transports: TransportPool
   readonly #journal: DeliveryJournal | undefined
+  readonly #archive: ArchiveWriter | undefined
 
   #quitting = false
 
@@ -44,6 +46,7 @@ export class Deliverer {
    * @param log passes a line to the mailer's logger
    * @param reportConnections called with the thread's connections whenever they change
    * @param pulse of the thread; the calling thread has none
+   * @param isolated the thread ends with the delivery
    */
   constructor(
     setup: ThreadSetup,
@@ -51,6 +54,7 @@ export class Deliverer {
     log: (line: ThreadLogLine) => void,
     reportConnections: (connections: ConnectionCounts) => void,
     pulse?: Pulse,
+    isolated = false,
   ) {
     this.#setup = setup
     this.#thread = thread
@@ -64,6 +68,7 @@ export class Deliverer {
       reportConnections,
     )
     if (setup.journal !== undefined) this.#journal = new DeliveryJournal(setup.journal)
+    if (setup.archive !== undefined) this.#archive = new ArchiveWriter(setup.archive, this.#log, isolated)
   }
 
   /** Resolves when the application's setup module has run; rejects if it fails. */
@@ -100,8 +105,11 @@ export class Deliverer {
       const start = performance.now()
       const payload = toWirePayload(task.payload)
       const signer = this.#transports.signer(task.transport)
-      const composed = compose(payload, parts, signer)
-      const asciiVersion = hasAsciiVersion(payload) ? compose(payload, parts, signer, 'ascii') : undefined
+      const leases: (() => void)[] = []
+      const composed = this.#kept(compose(payload, parts, signer), leases)
+      const asciiVersion = hasAsciiVersion(payload)
+        ? this.#kept(compose(payload, parts, signer, 'ascii'), leases)
+        : undefined
       context.addTiming('compose', performance.now() - start)
       const envelope = { from: payload.envelopeFrom, to: task.recipients.map(toWireAddress) }
       if (task.notBefore !== undefined) await waitUntil(task.notBefore)
@@ -111,11 +119,34 @@ export class Deliverer {
       delivered.recipients = withGivenAddresses(delivered.recipients, task.recipients, envelope.to)
       const outcome = context.outcomeOf(delivered)
       outcome.endedAt = sharedClock()
+      if (this.#archive !== undefined) await this.#archiveSent(this.#archive, outcome, context, task, leases)
       if (task.payload.subject === undefined && parts.subject !== '') outcome.subject = parts.subject
       return this.#asReleased(outcome)
     } catch (error) {
       return error instanceof TemplateFailure ? context.templateFailed(error) : context.internalError(error)
     }
+  }
+
+  /** Keeps the memory of a message until it is archived: `leases` gets what releases it. */
+  #kept(composed: Composed, leases: (() => void)[]): Composed {
+    if (this.#archive === undefined) return composed
+    const [shared, release] = shareLease(composed)
+    leases.push(release)
+    return shared
+  }
+
+  /** Begins to archive what the server accepted, or may have accepted. */
+  async #archiveSent(
+    archive: ArchiveWriter,
+    { result }: Outcome,
+    { octets }: DeliveryContext,
+    { payload: { id }, attempt }: DeliverTask,
+    leases: readonly (() => void)[],
+  ): Promise<void> {
+    const release = (): void => leases.forEach((end) => end())
+    const uncertain = result === 'uncertain'
+    if (octets === undefined || (result !== 'sent' && !uncertain)) release()
+    else await archive.store({ id, attempt, uncertain, octets }, release)
   }
 
   /** Runs the `load` function of a message's template. The main thread then hands the message out again. */
@@ -206,6 +237,7 @@ export class Deliverer {
   async quit(): Promise<void> {
     this.#quitting = true
     await this.#transports.quit()
+    await this.#archive?.close()
     await this.#renderer.close()
     this.#journal?.close()
   }

@@ -7,11 +7,13 @@ import type { LoadFailure } from './loading/loadFailure.js'
 import type { CriticalSection } from './render/renderer.js'
 import type { TemplateFailure } from './render/template/sourceFile.js'
 import type { ThreadLog } from './threadLog.js'
-import type { SendResult } from './transports/transport.js'
+import type { SendResult, SentOctets } from './transports/transport.js'
 
 /** The state of one task in its thread: its slot on the phase board, its journal entry, its timings, and its outcome. */
 export class DeliveryContext {
   readonly timings: Timings = {}
+  /** The message as the transport sent it last, if it has. */
+  octets: SentOctets | undefined
   #phase: Phase = 'waiting'
   /** The recipients' results after the last reply to a final dot: a message may take several transactions. */
   #reply: { code: number; results: RecipientOutcome['result'][] } = { code: 0, results: [] }
@@ -49,6 +51,10 @@ export class DeliveryContext {
     this.#reply = { code, results }
     this.journal?.replied(code, results)
     this.board.reply(this.task.slot, this.task.generation, code, results)
+  }
+
+  sends(octets: SentOctets): void {
+    this.octets = octets
   }
 
   addTiming(step: keyof Timings, ms: number): void {

@@ -49,6 +49,7 @@ export async function serve({ port, place, isolated }: ChannelOpening): Promise<
     (log) => replies.log(log),
     (open) => replies.reportConnections(open),
     heartbeat,
+    isolated,
   )
   try {
     await deliverer.ready()

@@ -3,7 +3,14 @@ import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
 import { startServer } from '../server/server.js'
 import { type Intake, type IntakeSettings, startIntakes, withIntakeFlags } from './intakeFlags.js'
-import { mailerOptions, type MailerSettings, parseInteger, parsePort, withMailerFlags } from './settings.js'
+import {
+  archiveFlag,
+  mailerOptions,
+  type MailerSettings,
+  parseInteger,
+  parsePort,
+  withMailerFlags,
+} from './settings.js'
 import { closeOnSignal, listenError, toned, withExamples } from './terminal.js'
 import { webhookOption, type WebhookSettings, withWebhookFlags } from './webhookFlags.js'
 
@@ -47,6 +54,7 @@ export function serveCommand(): Command {
         'start without a transport even if NODE_ENV is production; mail then reaches nobody',
       ),
     )
+    .addOption(archiveFlag())
     .option('--json', 'print a line of JSON at the start')
   return withExamples(withMailerFlags(withIntakeFlags(withWebhookFlags(command))).action(serve), {
     'try it': 'threadpost serve',

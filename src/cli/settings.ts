@@ -216,7 +216,17 @@ export interface MailerSettings extends TemplateSettings, QueueSettings {
   from?: string
   threads?: number
   dkim?: DkimOptions
+  archive?: string
   allowInboxInProduction?: boolean
+}
+
+/** Of the commands that deliver for long. */
+export function archiveFlag(): Option {
+  return settingFlag(
+    '--archive <dir>',
+    'folder that keeps each message as it was sent (default: none)',
+    'ARCHIVE',
+  )
 }
 
 /** Adds the flags that all mail-sending commands share. */
@@ -260,6 +270,7 @@ export async function mailerOptions(input: MailerSettings): Promise<MailerOption
   if (settings.from !== undefined) options.from = settings.from
   if (settings.allowInboxInProduction === true) options.allowInboxInProduction = true
   if (settings.threads !== undefined) options.threads = settings.threads
+  if (settings.archive !== undefined) options.archive = settings.archive
   const queue = queueOption(settings)
   if (queue !== undefined) options.queue = queue
   return options

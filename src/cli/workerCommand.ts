@@ -6,6 +6,7 @@ import type { Mailer } from '../mailer.js'
 import { listen } from '../web/listen.js'
 import { parseDuration } from './durations.js'
 import {
+  archiveFlag,
   mailerOptions,
   type MailerSettings,
   parsePort,
@@ -41,6 +42,7 @@ export function workerCommand(): Command {
         .argParser(parseDuration)
         .default(30_000, '30s'),
     )
+    .addOption(archiveFlag())
     .option('--json', 'print a line of JSON at the start')
   return withExamples(withMailerFlags(withWebhookFlags(command)).action(work), {
     'run on each of many machines':

@@ -91,3 +91,21 @@ export class ConditionLog {
     this.#times = 0
   }
 }
+
+/** Conditions that are followed, at most: resolved transports have any number of names. */
+const MAX_CONDITIONS = 10_000
+
+/** One condition per name, so that one transport's log lines don't suppress another's. */
+export function conditionOf(
+  conditions: Map<string, ConditionLog>,
+  name: string,
+  logger: Logger,
+  condition: Condition,
+): ConditionLog {
+  const log = conditions.get(name) ?? new ConditionLog(logger, condition)
+  conditions.delete(name)
+  conditions.set(name, log)
+  const [oldest] = conditions.keys()
+  if (conditions.size > MAX_CONDITIONS && oldest !== undefined) conditions.delete(oldest)
+  return log
+}

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { ArchivePlace } from './archiveCell.js'
 import type { Outcome } from './outcome.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from './templateManifest.js'
 import type { TransportConfig, TransportReport, TransportUpdate } from './transportConfig.js'
@@ -198,6 +199,8 @@ export interface ThreadSetup {
   threads: number
   /** Path of the delivery journal, for a queue that outlives the process. */
   journal?: string
+  /** Where messages are kept as they were sent. */
+  archive?: ArchivePlace
 }
 
 /** The settings that a thread receives once, when its channel opens. */

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { ARCHIVE_PATIENCE } from '../protocol/archiveCell.js'
 import type { Request, TaskOf } from '../protocol/tasks.js'
 import { Pool, type PoolOptions, type PoolSupervisor } from './pool.js'
 import type { WatchedThread } from './watchdog.js'
@@ -83,7 +84,8 @@ export class PoolManager {
   async close(): Promise<void> {
     this.#closing = true
     const quits = Promise.all(this.#all().map((pool) => pool.quit()))
-    await Promise.race([quits, pause(QUIT_LIMIT, undefined, { ref: false })])
+    const limit = QUIT_LIMIT + (this.#options.setup.archive === undefined ? 0 : ARCHIVE_PATIENCE)
+    await Promise.race([quits, pause(limit, undefined, { ref: false })])
     await Promise.all(this.#all().map((pool) => pool.destroy()))
   }
 

@@ -70,6 +70,8 @@ export class Notes implements Progress {
     this.replies.push([code, results])
   }
 
+  sends(): void {}
+
   addTiming(): void {}
 }
 

@@ -47,6 +47,11 @@ export class LazyMessage {
     }
   }
 
+  /** Returns the message with another lease of the memory of its pieces. */
+  withLease(lease: BufferLease): LazyMessage {
+    return new LazyMessage(this.#pieces, this.transparent, lease)
+  }
+
   /** Returns the message with further header fields in front. */
   withFields(fields: Buffer): LazyMessage {
     return new LazyMessage([fields, ...this.#pieces], this.transparent, this.lease)

@@ -79,7 +79,10 @@ export class ApiSender implements Transport {
       if (refused !== undefined) return refused
     }
     return this.#calls.run(mail, progress, deadline, (signal) =>
-      sendInAscii(mail, (ascii) => this.#sendAll(ascii, signal)),
+      sendInAscii(mail, (ascii) => {
+        if (raw === true) progress.sends(ascii.composed)
+        return this.#sendAll(ascii, signal)
+      }),
     )
   }
 

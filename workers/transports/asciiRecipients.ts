@@ -19,7 +19,8 @@ export async function sendInAscii(
       'The local part of an address contains non-ASCII characters, and the service does not support them.',
     )
   if (to.length === envelope.to.length && asciiVersion === undefined) return send(mail)
-  const result = await send({ ...mail, ...asciiVersion, envelope: { ...envelope, to } })
+  const composed = asciiVersion ?? mail.composed
+  const result = await send({ ...mail, composed, envelope: { ...envelope, to } })
   if (result.recipients.length !== to.length) return result
   const refused = envelope.to.filter((address) => !isAsciiText(address))
   return {

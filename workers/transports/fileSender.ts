@@ -22,6 +22,7 @@ export class FileSender implements Transport {
   send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
     return this.#calls.run(mail, progress, deadline, async () => {
       try {
+        progress.sends(mail.composed)
         await write(this.#config.dir, `${mail.payload.id}.eml`, mail.composed.bytes)
       } catch (error) {
         return connectionFailed({ code: 'CONNECTION_FAILED', message: describeWriteError(error) })

@@ -63,10 +63,16 @@ export class PluginSender implements Transport {
     return this.#calls.run(mail, progress, deadline, () =>
       this.#results.withClient(this.#plugin, async (plugin) => {
         try {
-          const info = await nodemailer
-            .createTransport(plugin as never)
-            // Objects, because nodemailer would parse text.
-            .sendMail({ ...mailOptions(payload, parts), envelope: toEnvelope(envelope) })
+          const transporter = nodemailer.createTransport(plugin as never)
+          transporter.use('stream', ({ message }, proceed) => {
+            progress.sends(() => message.build())
+            proceed()
+          })
+          // Objects, because nodemailer would parse text.
+          const info = await transporter.sendMail({
+            ...mailOptions(payload, parts),
+            envelope: toEnvelope(envelope),
+          })
           return this.#fromInfo(info, to)
         } catch (error) {
           return this.#fromError(error, to)

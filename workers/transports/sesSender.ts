@@ -57,6 +57,7 @@ export class SesSender implements Transport {
       this.#results.withClient(this.#client, (client) =>
         sendInAscii(mail, async (ascii) => {
           const { to } = ascii.envelope
+          progress.sends(ascii.composed)
           try {
             return this.#results.fromResponse({ status: 200, text: await client.send(ascii) }, to)
           } catch (error) {

@@ -31,6 +31,9 @@ export interface OutgoingMail {
   parts: MessageParts
 }
 
+/** A message as it is handed to a server, without what the protocol adds. A function builds it, if that is not done yet. */
+export type SentOctets = Buffer | Composed | (() => Promise<Buffer>)
+
 /** Records how far a transport has got with a message. Each call must precede the step that it announces. */
 export interface Progress {
   enterPhase(phase: 'connecting' | 'envelope' | 'body'): void
@@ -46,6 +49,11 @@ export interface Progress {
    * transactions, this is called after each, with the results so far; a recipient whose result is not known is `uncertain`.
    */
   replied(code: number, results: RecipientOutcome['result'][]): void
+  /**
+   * Records the octets of the message when they are about to be sent, which keeps them readable until the message is
+   * settled. Not called if the server builds the message.
+   */
+  sends(octets: SentOctets): void
   /** Adds to a timing, in ms. */
   addTiming(step: 'connect' | 'transaction', ms: number): void
 }

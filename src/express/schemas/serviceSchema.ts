@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  type ArchiveStatus,
   isSettled,
   type MailerStats,
   type RenderedParts as RenderedPartsType,
@@ -193,6 +194,13 @@ export const Stats = named(
     ).describe(
       'Present while mail is held because worker threads crash repeatedly, and no message causes it.',
     ),
+    archive: maybe(
+      z.object({
+        stored: Count,
+        failed: Count.describe('Messages that were sent, but could not be written.'),
+        failing: z.boolean().describe('Whether writing fails.'),
+      } satisfies Record<keyof ArchiveStatus, z.ZodType>),
+    ).describe('The archive of sent messages, with the counts of this process.'),
     safeMode: z.boolean().describe('Whether mail to recipients that are not allowed is redirected.'),
   } satisfies Record<keyof MailerStats, z.ZodType>) satisfies z.ZodType<MailerStats>,
   'Statistics of the mailer.',

@@ -3,7 +3,7 @@
  * 4.5.3.1.10). They receive the message in further transactions of the same attempt.
  */
 import type { RecipientOutcome } from '../../../src/protocol/outcome.js'
-import type { Progress, SendResult } from '../transport.js'
+import type { Progress, SendResult, SentOctets } from '../transport.js'
 import { exceedsRecipientLimit } from './smtpResults.js'
 
 /**
@@ -41,6 +41,10 @@ export class FurtherProgress implements Progress {
     this.#record((recipient) =>
       isRemaining(recipient) ? (remaining.next().value ?? 'uncertain') : recipient.result,
     )
+  }
+
+  sends(octets: SentOctets): void {
+    this.#progress.sends(octets)
   }
 
   addTiming(step: 'connect' | 'transaction', ms: number): void {

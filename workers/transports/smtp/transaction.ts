@@ -211,6 +211,7 @@ export class Transaction {
   /** Must be called before the message is written: its final dot may leave from then on. */
   enterBody(): void {
     this.progress.enterPhase('body')
+    this.progress.sends(this.data.message)
   }
 
   /** The reply to the final dot. A 3yz reply is invalid here. */

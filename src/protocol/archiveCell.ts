@@ -1,0 +1,61 @@
+/** Milliseconds that a delivery, or the end of a thread, waits for a disk that hangs. */
+export const ARCHIVE_PATIENCE = 10_000
+
+/** Where the threads of a mailer archive messages, and the memory in which they count them. */
+export interface ArchivePlace {
+  /** Absolute path. */
+  dir: string
+  cell: SharedArrayBuffer
+}
+
+/** The state of an archive in this process. */
+export interface ArchiveStatus {
+  /** Number of messages written. */
+  stored: number
+  /** Number of messages that could not be written. They were sent, and the archive does not have them. */
+  failed: number
+  /** Whether writing has failed, and has not worked again since for a minute. */
+  failing: boolean
+}
+
+const STORED = 0
+const FAILED = 1
+/** When a write last failed, in ms since the epoch; 0 if writing works. */
+const FAILED_AT = 2
+/** Milliseconds without a failure after which writing works again. */
+const QUIET = 60_000
+
+/** Counts what all threads of a mailer archive, and follows whether that works: it fails for all of them at once. */
+export class ArchiveCell {
+  readonly #cells: BigInt64Array
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#cells = new BigInt64Array(memory)
+  }
+
+  static allocate(): SharedArrayBuffer {
+    return new SharedArrayBuffer(3 * BigInt64Array.BYTES_PER_ELEMENT)
+  }
+
+  /** @returns whether writing works again after it failed */
+  stored(): boolean {
+    Atomics.add(this.#cells, STORED, 1n)
+    const failedAt = Atomics.load(this.#cells, FAILED_AT)
+    if (failedAt === 0n || BigInt(Date.now()) - failedAt < QUIET) return false
+    return Atomics.compareExchange(this.#cells, FAILED_AT, failedAt, 0n) === failedAt
+  }
+
+  /** @returns whether writing worked before */
+  failed(): boolean {
+    Atomics.add(this.#cells, FAILED, 1n)
+    return Atomics.exchange(this.#cells, FAILED_AT, BigInt(Date.now())) === 0n
+  }
+
+  read(): ArchiveStatus {
+    return {
+      stored: Number(Atomics.load(this.#cells, STORED)),
+      failed: Number(Atomics.load(this.#cells, FAILED)),
+      failing: Atomics.load(this.#cells, FAILED_AT) !== 0n,
+    }
+  }
+}
