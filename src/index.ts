@@ -58,6 +58,7 @@ export type {
 export type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 export type { SendOptions } from './message/transactions.js'
 export type { Mailer } from './mailer.js'
+export type { EraseOptions, Erasure } from './privacy/erase.js'
 export type {
   Activity,
   GroupFigures,

@@ -6,6 +6,7 @@ import type { RedactOptions } from './logging/redaction.js'
 import {
   checkDeadline,
   closeParts,
+  intakeOf,
   type MailerParts,
   type MailerStats,
   type PauseOptions,
@@ -28,6 +29,7 @@ import {
 import type { ResendChanges } from './message/resend.js'
 import type { TemplateData, TemplateLocale, TemplateName } from './message/templateTypes.js'
 import type { SendOptions } from './message/transactions.js'
+import type { EraseOptions, Erasure } from './privacy/erase.js'
 import type { RenderedParts } from './protocol/tasks.js'
 import type { TransportReport } from './protocol/transportConfig.js'
 import { cancelManually, markSentManually, retryManually } from './queue/actions.js'
@@ -106,10 +108,7 @@ export class Mailer {
     return waiters.follow(queue, id, lookup, options)
   }
 
-  /**
-   * Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order.
-   * @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE`
-   */
+  /** Takes in reports of what happened after the next server accepted a message. A report may come twice, late, or out of order. @returns how many could be matched to a recipient of a message @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
   async report(...reports: Parameters<Feedback['report']>): Promise<number> {
     return (await this.#open.feedback()).report(...reports)
   }
@@ -117,6 +116,11 @@ export class Mailer {
   /** Cancels a message. @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if it is settled or its envelope is already on its way */
   async cancel(id: string): Promise<Message> {
     return this.#open.redaction.message(await this.#parts.queue.act(id, cancelManually))
+  }
+
+  /** Erases a recipient's address: from settled messages with their content, from waiting ones as a recipient; without another one they are cancelled. Call it again if messages are `inProgress`. @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
+  async erase(address: string, options: EraseOptions = {}): Promise<Erasure> {
+    return (await import('./privacy/erase.js')).erase(this.#open, address, options)
   }
 
   /** Requeues a failed, expired, cancelled or held message, or sends a deferred one immediately. */
@@ -285,9 +289,7 @@ export class Mailer {
   }
 
   get #intake(): Intake {
-    const { accepts, intake } = this.#open
-    if (accepts) return intake
-    throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
+    return intakeOf(this.#open)
   }
 
   /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */

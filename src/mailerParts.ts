@@ -185,6 +185,12 @@ export async function setPaused(
     .catch(() => undefined)
 }
 
+/** @throws ThreadpostError `UNSUPPORTED` if the mailer accepts no mail */
+export function intakeOf({ accepts, intake }: MailerParts): Intake {
+  if (accepts) return intake
+  throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
+}
+
 /**
  * Reloads transports or templates.
  * @internal

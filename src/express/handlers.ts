@@ -12,7 +12,7 @@ import {
 import { invalid, type Problem, problemOf } from '../web/problem.js'
 import { checked, listQueryOf } from '../web/requestSchema.js'
 import { metricsRegistry } from './prometheus.js'
-import { RenderRequest, type ScheduleSummary } from './schemas/serviceSchema.js'
+import { EraseRequest, RenderRequest, type ScheduleSummary } from './schemas/serviceSchema.js'
 
 /** The result for each mail of a batch, in order. */
 type BatchResult = Receipt | Problem
@@ -126,11 +126,20 @@ function toSummary({ mail, ...schedule }: Schedule): ScheduleSummary {
   }
 }
 
-/** Handlers for templates, schedules, statistics, health checks and the OpenAPI document. */
-export function serviceHandlers(mailer: Mailer) {
+/**
+ * Handlers for erasure, templates, schedules, statistics, health checks and the OpenAPI document.
+ * @param who returns the name of the token that a request has
+ */
+export function serviceHandlers(mailer: Mailer, who: (request: Request) => string | undefined) {
   let metrics: Promise<Registry> | undefined
 
   return {
+    eraseAddress: async (request, response) => {
+      const { address, suppressions = false } = checked(EraseRequest, request.body)
+      const by = who(request)
+      response.json(await mailer.erase(address, { suppressions, ...(by === undefined ? {} : { by }) }))
+    },
+
     listTemplates: async (_request, response) => {
       response.json({ templates: await mailer.describeTemplates() })
     },

@@ -113,7 +113,7 @@ const Options = z.strictObject({
  *
  * Scope `send`: `POST /messages` and `/messages/batch`, which respond with 202. Scope `read`: `GET /messages`, `/messages/:id`,
  * `/suppressions`, `/webhooks`, `/schedules`, `/templates`, `/stats`, `/metrics` and `/openapi.json`, and `POST /templates/:name/render`. Scope `manage`:
- * `POST /messages/:id/{retry,cancel,mark-sent}`, `POST` and `DELETE /suppressions`, `DELETE /schedules/:name`,
+ * `POST /messages/:id/{retry,cancel,mark-sent}`, `POST /erase`, `POST` and `DELETE /suppressions`, `DELETE /schedules/:name`,
  * and `POST /webhooks/:id/redeliver`. Scope `templates`: the `mjml` of a mail may
  * use `@app`, the application's helpers, and files of the template folder. `GET /healthz` and `/readyz` need no token. Errors are
  * `application/problem+json`. The dashboard is at `/`, the previews at `/preview`, the login at `/login`.
@@ -141,7 +141,7 @@ export function mailRouterWith(
     ),
     ...suppressionHandlers(mailer),
     ...webhookHandlers(mailer),
-    ...serviceHandlers(mailer),
+    ...serviceHandlers(mailer, (request) => authenticator.whoOf(request)),
     ...sessionHandlers(authenticator, up),
   }
   const router = Router()

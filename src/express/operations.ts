@@ -6,6 +6,8 @@ import { Message, MessagePage } from './schemas/messageSchema.js'
 import {
   Batch,
   BatchResults,
+  EraseRequest,
+  Erasure,
   Health,
   LoggedIn,
   LoginRequest,
@@ -100,6 +102,15 @@ export const OPERATIONS = {
   retryMessage: ofMessage('retry', 'Requeue a message, or send a deferred one immediately'),
   cancelMessage: ofMessage('cancel', 'Cancel a message'),
   markMessageSent: ofMessage('mark-sent', 'Settle a held or deferred message that is known to have arrived'),
+  eraseAddress: {
+    method: 'post',
+    path: '/erase',
+    scope: 'manage',
+    summary: 'Erase the address of a recipient from all messages',
+    body: EraseRequest,
+    answer: { status: 200, description: 'What was erased.', content: Erasure },
+    problems: [400, 413, 415, 503],
+  },
   listSuppressions: {
     method: 'get',
     path: '/suppressions',

@@ -9,6 +9,8 @@ export function explain(message: Message): string {
   const last = message.attempts.at(-1)
   if (message.unreadable === true)
     return `The message (${message.status}) can't be decrypted: its key is missing in queue.encryption.keys. It is kept as it is.`
+  const { erased, ...others } = message
+  if (erased === true) return `${explain(others)} Its content was erased, and an address.`
   switch (message.status) {
     case 'queued':
       return queued(message)

@@ -56,6 +56,8 @@ export interface MailJob extends MessagePayload {
   suppressed?: SuppressedRecipient[]
   /** Hash of the caller's mail; present with an idempotency key, and if the mail was prepared. */
   fingerprint?: string
+  /** Present if an address was erased from it after it was settled, and with it the content. */
+  erased?: true
   /** Present if it can't be decrypted: then only what the queue stores clear is here. */
   sealed?: string
 }

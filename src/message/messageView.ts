@@ -52,6 +52,8 @@ export interface Message {
   recipients: RecipientState[]
   /** Present if the message can't be decrypted: addresses, subject, attempts, and recipients are not known. */
   unreadable?: true
+  /** Present if an address was erased from it, and its content with it: see `mailer.erase()`. */
+  erased?: true
 }
 
 /** One delivery attempt of a {@link Message}. Times are ISO 8601. */
@@ -110,6 +112,7 @@ export function toMessage(job: MailJob, state: MessageState): Message {
     attempts: state.attempts.map((attempt) => toMessageAttempt(attempt, job.transport)),
     recipients: shownRecipients(state),
     ...(state.sealed === undefined ? {} : { unreadable: true as const }),
+    ...optional('erased', job.erased),
   }
 }
 

@@ -1,13 +1,27 @@
 import { ThreadpostError } from '../errors.js'
 import { applyReports } from '../feedback/applyReports.js'
 import type { RecipientReport, Reported } from '../feedback/deliveryStates.js'
-import { enter, isSettled, markSent, type MessageState, redrive } from '../message/messageState.js'
+import {
+  enter,
+  isSettled,
+  type MailJob,
+  markSent,
+  type MessageState,
+  redrive,
+} from '../message/messageState.js'
 import { quoted } from '../validation.js'
+import type { RecordsOf } from './driver.js'
+import type { RowCipher } from './encryption/rowCipher.js'
+import type { RecordChange } from './records.js'
+import { packJob } from './rowCodec.js'
+import type { Replacement } from './storedRow.js'
 import { unreadable } from './unreadable.js'
 
 /** The message that an operator acts on, as its queue has it. */
-interface ActionTarget {
+export interface ActionTarget {
   id: string
+  /** Without its content. */
+  readonly job: MailJob
   state: MessageState
   /** Milliseconds since the epoch. */
   now: number
@@ -15,6 +29,10 @@ interface ActionTarget {
   maxAge: number
   /** Cancels the delivery in progress. Returns whether the message certainly won't be sent. */
   cancelDelivery: () => boolean
+  /** Set by an action that changes the job. Its content stays, unless the message is settled. */
+  replacement?: MailJob
+  /** Set by an action after which the message has the status that it had: the change listener isn't called. */
+  keepsStatus?: true
 }
 
 /**
@@ -32,8 +50,9 @@ export const cancelManually: ManualAction = ({ id, state, now, cancelDelivery })
   return undefined
 }
 
-export const retryManually: ManualAction = ({ id, state, now, maxAge }) => {
+export const retryManually: ManualAction = ({ id, job, state, now, maxAge }) => {
   refuseUnreadable(id, state)
+  if (job.erased === true) throw conflict(id, 'was erased; there is nothing left to send')
   const { status } = state
   if (status === 'queued' || status === 'sending' || status === 'sent')
     throw conflict(id, `is ${status}; there is nothing to retry`)
@@ -64,6 +83,40 @@ function refuseUnreadable(id: string, state: MessageState): void {
   if (state.sealed !== undefined) throw unreadable(id)
 }
 
+/** @param before the job that is replaced */
+function packReplacement(before: MailJob, after: MailJob, cipher: RowCipher | undefined): Replacement {
+  const { head } = packJob(after, 0, cipher)
+  const { idempotencyKey } = before
+  const forget = idempotencyKey === undefined || after.idempotencyKey !== undefined ? [] : [idempotencyKey]
+  return { head, forget: forget.flatMap((key) => cipher?.keyForms(key) ?? [key]) }
+}
+
+/** The replacement of a target's job, if there is one. */
+export function replacing(
+  { job, replacement }: Pick<ActionTarget, 'job' | 'replacement'>,
+  cipher: RowCipher | undefined,
+): { replacement?: Replacement } {
+  return replacement === undefined ? {} : { replacement: packReplacement(job, replacement, cipher) }
+}
+
+/** What is stored in other records with the change that an action made. */
+export function recordsOfAction(
+  { job, state, replacement, keepsStatus }: ActionTarget,
+  reported: Reported | undefined,
+  recordsOf: RecordsOf | undefined,
+): readonly RecordChange[] | undefined {
+  return keepsStatus === true ? undefined : recordsOf?.({ job: replacement ?? job, state, reported })
+}
+
+/** Whether a message that was changed loses its content. */
+export function losesContent(
+  { status }: Readonly<MessageState>,
+  { replacement }: Pick<ActionTarget, 'replacement'>,
+  data: 'until-settled' | 'kept',
+): boolean {
+  return dropsContent(status, data) || replacement?.erased === true
+}
+
 /** Whether a message with this status loses its content. Only a sent message does: any other can be retried. */
 export function dropsContent(status: MessageState['status'], data: 'until-settled' | 'kept'): boolean {
   return data === 'until-settled' && status === 'sent'
@@ -73,6 +126,6 @@ export function notFound(id: unknown): ThreadpostError {
   return new ThreadpostError('NOT_FOUND', `There is no message ${quoted(id)}`)
 }
 
-function conflict(id: string, problem: string): ThreadpostError {
+export function conflict(id: string, problem: string): ThreadpostError {
   return new ThreadpostError('CONFLICT', `Message ${id} ${problem}`)
 }

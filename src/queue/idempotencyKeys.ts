@@ -41,6 +41,14 @@ export class IdempotencyKeys {
     this.#byExpiry.add(known)
   }
 
+  /** Forgets the key of a message. */
+  forget({ idempotencyKey, id }: Pick<MailJob, 'idempotencyKey' | 'id'>): void {
+    const known = idempotencyKey === undefined ? undefined : this.#known.get(idempotencyKey)
+    if (known?.id !== id) return
+    this.#byExpiry.remove(known)
+    this.#known.delete(known.key)
+  }
+
   /** Removes expired keys. */
   prune(now: number): void {
     for (

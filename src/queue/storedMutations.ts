@@ -1,12 +1,20 @@
 import type { Reported } from '../feedback/deliveryStates.js'
 import type { MessageState } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
-import { type ManualAction, dropsContent, notFound } from './actions.js'
+import {
+  type ActionTarget,
+  losesContent,
+  type ManualAction,
+  notFound,
+  recordsOfAction,
+  replacing,
+} from './actions.js'
 import type { ChangeListener, RecordsOf, Retention } from './driver.js'
+import type { RowCipher } from './encryption/rowCipher.js'
 import type { ChangeResult, RecordChange } from './records.js'
-import { packState, unpackHead, unpackState } from './rowCodec.js'
+import { packJob, packState, unpackHead, unpackState } from './rowCodec.js'
 import { type Guard, type MessageReader, show } from './storedQueries.js'
-import type { StoredRow } from './storedRow.js'
+import type { Replacement, StoredRow } from './storedRow.js'
 
 /** A message that an action withdrew from its delivery. */
 export interface Withdrawal {
@@ -22,6 +30,8 @@ export interface Mutation {
   state: MessageState
   /** Whether the content is removed. */
   dropContent: boolean
+  /** A head that replaces the one of the message. */
+  replacement?: Replacement
   records?: readonly RecordChange[] | undefined
 }
 
@@ -31,6 +41,7 @@ interface StoredMutationsOptions {
   recordsOf: RecordsOf | undefined
   data: Retention['data']
   maxAge: number
+  cipher: RowCipher | undefined
   /** Stores the change, unless another one came first. */
   write: (mutation: Mutation) => Promise<ChangeResult>
   /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
@@ -61,20 +72,25 @@ export class StoredMutations {
       const state = unpackState(row, job)
       let withdrawn: Withdrawal | undefined
       let written = false
+      let target: ActionTarget | undefined
       let reported: Reported | undefined
       try {
         const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
-        reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        target = { id, job, state, now: Date.now(), maxAge, cancelDelivery }
+        reported = action(target)
         if (reported?.changes.length === 0) return show(row, paused)
-        const dropContent = dropsContent(state.status, data)
-        const records = recordsOf?.({ job, state, reported })
-        written = (await guard(() => write({ id, row, state, dropContent, records }))) === 'written'
+        const dropContent = losesContent(state, target, data)
+        const records = recordsOfAction(target, reported, recordsOf)
+        const replaced = replacing(target, this.#options.cipher)
+        written =
+          (await guard(() => write({ id, row, state, dropContent, records, ...replaced }))) === 'written'
       } finally {
         withdrawn?.finish(written)
       }
       if (!written) continue
-      changed({ job, state, reported })
-      return show({ ...row, ...packState(state) }, paused)
+      const after = target.replacement ?? job
+      if (target.keepsStatus !== true) changed({ job: after, state, reported })
+      return show({ ...row, ...packState(state), head: packJob(after, 0).head }, paused)
     }
   }
 }

@@ -170,3 +170,9 @@ export interface WholeRow extends StoredRow {
   content: string | null
   attachments: AttachmentBytes[]
 }
+
+/** What is stored with a job that replaces another: its head, and the idempotency keys to forget, in all their forms. */
+export interface Replacement {
+  head: string
+  forget: string[]
+}

@@ -199,6 +199,10 @@ describe('explain', () => {
     ],
     ['Cancelled at 2026-03-01 10:02 UTC before the first attempt.', { status: 'cancelled', settledAt: TIME }],
     [
+      'Cancelled at 2026-03-01 10:02 UTC before the first attempt. Its content was erased, and an address.',
+      { status: 'cancelled', settledAt: TIME, erased: true },
+    ],
+    [
       'Cancelled at 2026-03-01 10:02 UTC, after 1 attempt; an earlier attempt received no reply, so it may have arrived.',
       { status: 'cancelled', settledAt: TIME, uncertain: true, attempts: [LOST] },
     ],

@@ -5,6 +5,7 @@ import { describe } from 'vitest'
 import { testAcceptance } from './queueSuite/acceptance.js'
 import { testClose } from './queueSuite/close.js'
 import { testDelivery } from './queueSuite/delivery.js'
+import { testErasure } from './queueSuite/erasure.js'
 import { type OpenQueue, useFixture } from './queueSuite/fixture.js'
 import { testGroups } from './queueSuite/groups.js'
 import { testHeldMessages } from './queueSuite/heldMessages.js'
@@ -22,6 +23,7 @@ export function queueSuite(name: string, openQueue: OpenQueue): void {
     testHeldMessages(fixture)
     testAcceptance(fixture)
     testManualActions(fixture)
+    testErasure(fixture)
     testQueries(fixture)
     testRecords(fixture)
     testReports(fixture)

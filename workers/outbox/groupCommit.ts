@@ -137,7 +137,10 @@ export class GroupCommit {
         return write.rows.map((row) => inserter.insert(unpackRow(row), now))
       case 'write': {
         const answer = messages.write(write, now)
-        if (answer === 'written' && write.reindex === true) searchIndex.update(write.seq)
+        if (answer === 'written' && write.replacement !== undefined) {
+          const { replacement } = write
+          searchIndex.replace(write.seq, () => messages.replace(write.seq, replacement))
+        } else if (answer === 'written' && write.reindex === true) searchIndex.update(write.seq)
         if (answer === 'written' && write.records !== undefined) records.write(write.records, now)
         return answer
       }
@@ -209,7 +212,9 @@ export class GroupCommit {
 
 /** Whether the request removes content from the file. */
 function removes(write: Write): boolean {
-  return write.kind === 'discard' || (write.kind === 'write' && write.drop)
+  return (
+    write.kind === 'discard' || (write.kind === 'write' && (write.drop || write.replacement !== undefined))
+  )
 }
 
 /** Number of messages in a request. */

@@ -5,6 +5,8 @@ import type { Parts } from './parts.js'
 const MAX_IDLE_REQUESTS = 50
 /** Messages indexed per step: a few milliseconds that a request may have to wait. */
 const INDEX_STEP = 50
+/** Pages of the text index merged per step. */
+const MERGE_STEP = 64
 /** Maximum number of steps after a tick. */
 const STEPS_PER_TICK = 20
 
@@ -52,14 +54,17 @@ export class IdleTasks {
       let more = false
       // The index takes space that the accepted messages may need; a search reads the messages that are not in it.
       const indexes = searchIndex.behind && capacity.refusal === undefined
-      if (indexes || pruner.areKeysDue(Date.now())) {
+      const { merges } = searchIndex
+      if (indexes || merges || pruner.areKeysDue(Date.now())) {
         this.#transaction.immediate(() => {
           counters.load()
           if (indexes) searchIndex.advance(INDEX_STEP)
+          if (merges) searchIndex.merge(MERGE_STEP)
           pruner.pruneKeys(Date.now())
           counters.store()
         })
-        more = indexes && searchIndex.behind
+        if (merges) log.noteDropped()
+        more = (indexes && searchIndex.behind) || searchIndex.merges
       }
       recovery.discardOld()
       // To move pages makes the log longer, and a log that is too long can't be emptied now.

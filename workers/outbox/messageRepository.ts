@@ -14,6 +14,7 @@ import {
   type KeyForm,
   type LoadedRow,
   type NewRow,
+  type Replacement,
   type StateRow,
   STATUS_NUMBERS,
   type StoredRow,
@@ -88,6 +89,8 @@ export class MessageRepository {
   readonly #write: Statement
   readonly #contentOf: Statement<[number], { attachments: string | null }>
   readonly #dropContent: Statement<[number]>
+  readonly #setHead: Statement<[string, number]>
+  readonly #forgetKey: Statement<[string]>
 
   constructor(db: Database, counters: Counters, attachments: AttachmentStore) {
     this.#counters = counters
@@ -105,6 +108,8 @@ export class MessageRepository {
        WHERE seq = @seq AND rev = @rev`,
     )
     this.#contentOf = db.prepare('SELECT attachments FROM content WHERE seq = ?')
+    this.#setHead = db.prepare('UPDATE message SET head = ? WHERE seq = ?')
+    this.#forgetKey = db.prepare('DELETE FROM idempotency WHERE key = ?')
     this.#dropContent = db.prepare('DELETE FROM content WHERE seq = ?')
   }
 
@@ -141,6 +146,12 @@ export class MessageRepository {
     this.#counters.move(request.from, state.status)
     if (request.drop) this.dropContent(seq)
     return 'written'
+  }
+
+  /** Stores another head of a message, and forgets its idempotency key. */
+  replace(seq: number, { head, forget }: Replacement): void {
+    this.#setHead.run(head, seq)
+    for (const key of forget) this.#forgetKey.run(key)
   }
 
   /** Deletes data, bodies and attachments. */

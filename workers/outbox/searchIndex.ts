@@ -61,6 +61,11 @@ export class SearchIndex {
   readonly #dropTerm: Statement<[string, number]>
   readonly #addText: Statement<[number, string]>
   readonly #dropText: Statement<[number]>
+  readonly #merge: Statement<[number]>
+  readonly #changes: Statement<[], number>
+  /** Whether the parts of the text index are to be merged: until then, pieces of erased text stay in it. */
+  merges = false
+  #mergeHasBegun = false
 
   constructor(db: Database, counters: Counters) {
     this.#counters = counters
@@ -68,6 +73,8 @@ export class SearchIndex {
     this.#addTerm = db.prepare('INSERT OR IGNORE INTO term (term, seq) VALUES (?, ?)')
     this.#dropTerm = db.prepare('DELETE FROM term WHERE term = ? AND seq = ?')
     this.#addText = db.prepare('INSERT INTO search (rowid, text) VALUES (?, ?)')
+    this.#merge = db.prepare("INSERT INTO search (search, rank) VALUES ('merge', ?)")
+    this.#changes = db.prepare<[], number>('SELECT total_changes()').pluck()
     this.#dropText = db.prepare('DELETE FROM search WHERE rowid = ?')
   }
 
@@ -79,13 +86,15 @@ export class SearchIndex {
   /** Indexes up to `most` messages. */
   advance(most: number): void {
     const rows = this.#pending.all(this.#counters.indexed, most)
-    for (const { seq, head, rest } of rows) {
-      const fields = searchFieldsOf(head, rest)
-      for (const term of termsOf(fields)) this.#addTerm.run(term, seq)
-      this.#addText.run(seq, textOf(fields))
-    }
+    for (const row of rows) this.#add(row)
     this.#counters.indexed =
       rows.length < most ? this.#counters.accepted : (rows.at(-1)?.seq ?? this.#counters.accepted)
+  }
+
+  #add({ seq, head, rest }: HeadRow): void {
+    const fields = searchFieldsOf(head, rest)
+    for (const term of termsOf(fields)) this.#addTerm.run(term, seq)
+    this.#addText.run(seq, textOf(fields))
   }
 
   /** Indexes the text of a message again whose subject has become known, unless it isn't indexed yet. */
@@ -95,6 +104,26 @@ export class SearchIndex {
     if (row?.seq !== seq) return
     this.#dropText.run(seq)
     this.#addText.run(seq, textOf(searchFieldsOf(row.head, row.rest)))
+  }
+
+  /** Indexes a message again whose head is changed by `change`. Nothing of the old text stays in the index. */
+  replace(seq: number, change: () => void): void {
+    const isIndexed = seq <= this.#counters.indexed
+    const [before] = isIndexed ? this.#pending.all(seq - 1, 1) : []
+    if (before !== undefined) this.remove(seq, before.head)
+    change()
+    if (before === undefined) return
+    const [row] = this.#pending.all(seq - 1, 1)
+    if (row !== undefined) this.#add(row)
+    this.merges = true
+  }
+
+  /** Merges up to `pages` pages of the text index. A negative number begins a merge of all parts into one. */
+  merge(pages: number): void {
+    const before = this.#changes.get() ?? 0
+    this.#merge.run(this.#mergeHasBegun ? pages : -pages)
+    this.#mergeHasBegun = (this.#changes.get() ?? 0) - before >= 2
+    this.merges = this.#mergeHasBegun
   }
 
   remove(seq: number, head: string): void {

@@ -53,8 +53,8 @@ function LoadedContent({ id, status }: { id: string; status: string }) {
       {problem !== '' && <p class="problem">The content can’t be shown: {problem}</p>}
       {deleted && (
         <p class="dim">
-          The data and bodies of this message were deleted when it was settled. To keep them, set{' '}
-          <code>retain: &#123; data: 'kept' &#125;</code>.
+          The data and bodies of this message were deleted when it was settled, or an address was erased from
+          it. The option <code>retain: &#123; data: 'kept' &#125;</code> keeps them until then.
         </p>
       )}
       {content?.kept === true && problem === '' && <KeptContent id={id} content={content} />}

@@ -218,6 +218,9 @@ export const Message = named(
     unreadable: maybe(z.literal(true)).describe(
       "Present if the message can't be decrypted: addresses, subject, attempts, and recipients are not known.",
     ),
+    erased: maybe(z.literal(true)).describe(
+      'Present if an address was erased from it, and its content with it.',
+    ),
   } satisfies Record<keyof MessageType, z.ZodType>) satisfies z.ZodType<MessageType>,
   'A message and its outcome, without its data, bodies and attachment contents.',
 )

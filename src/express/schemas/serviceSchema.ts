@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   type ArchiveStatus,
+  type Erasure as ErasureType,
   isSettled,
   type MailerStats,
   type RenderedParts as RenderedPartsType,
@@ -57,6 +58,31 @@ export const RenderRequest = named(
     data: z.record(z.string(), z.unknown()).optional().describe('Data for the placeholders of the template.'),
     locale: z.string().max(64).optional().describe('A language tag such as `fr-CA`.'),
   }),
+)
+
+/** The body of a request to erase an address. */
+export const EraseRequest = named(
+  'EraseRequest',
+  z.strictObject({
+    address: z.string().max(320).describe('The address of a recipient, without a name.'),
+    suppressions: maybe(z.boolean()).describe(
+      'Whether it is removed from the suppressed addresses as well: then it may be sent mail again. False by default.',
+    ),
+  }),
+)
+
+export const Erasure = named(
+  'Erasure',
+  z.object({
+    messages: Count.describe('Messages from which the address was erased.'),
+    cancelled: Count.describe(
+      'Those among them that were waiting for this recipient only, and are cancelled now.',
+    ),
+    inProgress: Count.describe(
+      'Messages that are being sent: erase the address again once they are settled.',
+    ),
+    unreadable: Count.describe('Messages that no key decrypts: they still have the address.'),
+  } satisfies Record<keyof ErasureType, z.ZodType>) satisfies z.ZodType<ErasureType>,
 )
 
 export const RenderedParts = named(

@@ -32,7 +32,7 @@ export class RowCipher {
   /** @param head the row's head as an object */
   sealRow(row: NewRow, head: JobHead): NewRow {
     const { id, key, fingerprint } = row
-    const forms = this.#keyForms(key, fingerprint)
+    const forms = this.#pairs(key, fingerprint)
     return {
       ...row,
       ...forms[0]!,
@@ -71,6 +71,7 @@ export class RowCipher {
       })),
       cc: [],
       bcc: [],
+      erased: head.erased,
       tags: head.tags.map((tag) => this.#cipher.token('tag', tag)),
       attachments: [],
     })
@@ -115,12 +116,17 @@ export class RowCipher {
     return [...this.#cipher.tokens('recipient', address.toLowerCase()), address]
   }
 
+  /** The forms in which an idempotency key may be stored. */
+  keyForms(key: string): string[] {
+    return [...this.#cipher.tokens('key', key), key]
+  }
+
   tagForms(tag: string): string[] {
     return [...this.#cipher.tokens('tag', tag), tag]
   }
 
   /** The forms in which an idempotency key and a fingerprint may be stored, the one of the first key first. */
-  #keyForms(key: string | null, fingerprint: string | null): KeyForm[] {
+  #pairs(key: string | null, fingerprint: string | null): KeyForm[] {
     const none: (string | null)[] = []
     const keys = key === null ? none : this.#cipher.tokens('key', key)
     const fingerprints = fingerprint === null ? none : this.#cipher.tokens('fingerprint', fingerprint)

@@ -9,7 +9,7 @@ import {
   type Status,
 } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
-import { type ManualAction, notFound } from '../actions.js'
+import { type ActionTarget, type ManualAction, notFound } from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -237,9 +237,16 @@ export class MemoryQueue implements QueueDriver {
       const now = this.#clock.now()
       const { maxAge } = this.#options
       let reported: Reported | undefined
-      const target = { id, now, maxAge, cancelDelivery: () => this.#consumer?.cancel(id) === true }
-      this.#change(entry, (state) => void (reported = action({ ...target, state })), now)
-      if (reported?.changes.length !== 0) this.#options.onChange({ ...entry, reported })
+      const { job, state } = entry
+      const cancelDelivery = (): boolean => this.#consumer?.cancel(id) === true
+      const target: ActionTarget = { id, job, state, now, maxAge, cancelDelivery }
+      this.#change(entry, () => void (reported = action(target)), now)
+      if (target.replacement !== undefined) {
+        this.#store.replace(entry, target.replacement)
+        if (job.idempotencyKey !== target.replacement.idempotencyKey) this.#keys.forget(job)
+      }
+      if (reported?.changes.length !== 0 && target.keepsStatus !== true)
+        this.#options.onChange({ ...entry, reported })
       this.#pump()
       resolve(this.#show(entry))
     })

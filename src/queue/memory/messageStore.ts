@@ -175,6 +175,13 @@ export class MessageStore {
     if (isSettled(state.status)) this.#settle(entry, state.status, now)
   }
 
+  /** Replaces the job; its content stays unless it is erased. */
+  replace(entry: Entry, job: MailJob): void {
+    const { content, attachments } = entry.job
+    entry.job = job.erased === true ? withoutContent(job) : { ...job, content, attachments }
+    if (job.erased === true) entry.dropped = true
+  }
+
   /** Marks a waiting entry as due. */
   markDue(entry: Entry): void {
     delete entry.state.nextAttemptAt

@@ -3,7 +3,7 @@ import { Deadline } from '../../clock.js'
 import { ThreadpostError } from '../../errors.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
-import type { MailJob } from '../../message/messageState.js'
+import { type MailJob, waitsForTransport } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import type { Allowances } from '../../transports/budgets.js'
 import type { ManualAction } from '../actions.js'
@@ -17,6 +17,7 @@ import type {
   Transaction,
 } from '../driver.js'
 import type { SharedRecords } from '../records.js'
+import { unpackHead } from '../rowCodec.js'
 import { StoredMutations } from '../storedMutations.js'
 import { StoredQueries } from '../storedQueries.js'
 import { prepareSchema } from './migrate.js'
@@ -96,11 +97,16 @@ export class PostgresQueue implements QueueDriver {
     ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new StoredMutations(this.#store, {
       guard: orPostgresUnavailable,
-      write: (mutation) => this.#store.update({ ...mutation, losses: 0 }),
+      write: (mutation) => {
+        const { row, state } = mutation
+        const held = waitsForTransport(state) ? { heldFor: unpackHead(row).transport } : {}
+        return this.#store.update({ ...mutation, ...held, losses: 0 })
+      },
       changed: onChange,
       recordsOf,
       data: retain.data,
       maxAge: options.maxAge,
+      cipher,
       cancelDelivery: (id) => this.#consumer?.cancelDelivery(id),
     })
     this.#subscriptions = new PostgresSubscriptions({

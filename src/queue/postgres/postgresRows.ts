@@ -13,7 +13,13 @@ import {
   unpackState,
 } from '../rowCodec.js'
 import type { MessageReader } from '../storedQueries.js'
-import { STATUS_NUMBERS, type StatusNumber, type StoredRow, type WholeRow } from '../storedRow.js'
+import {
+  type Replacement,
+  STATUS_NUMBERS,
+  type StatusNumber,
+  type StoredRow,
+  type WholeRow,
+} from '../storedRow.js'
 import type { Statement } from './statements.js'
 
 /** A row of a message as the statements return it. */
@@ -121,6 +127,7 @@ export interface PostgresChange {
   losses: number
   /** The transport for which the message is held, if it is. */
   heldFor?: string
+  replacement?: Replacement
   records?: readonly RecordChange[] | undefined
   /** The change as it was first sent. */
   packed?: PackedChange
@@ -142,10 +149,12 @@ export interface PackedChange {
   losses: number
   ready: boolean | null
   held: string | null
+  head?: string
+  forget?: string[]
 }
 
 export function packPostgresChange(
-  { id, row, state, dropContent, losses, heldFor }: PostgresChange,
+  { id, row, state, dropContent, losses, heldFor, replacement }: PostgresChange,
   cipher?: RowCipher,
 ): PackedChange {
   const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt } = packState(state, sealerFor(id, cipher))
@@ -164,6 +173,9 @@ export function packPostgresChange(
     losses,
     ready: state.status === 'queued' ? true : nextAttemptAt === null ? null : false,
     held: heldFor ?? null,
+    ...(replacement === undefined
+      ? {}
+      : { head: replacement.head, forget: replacement.forget.map((key) => escaped(key)) }),
   }
 }
 

@@ -136,13 +136,17 @@ UPDATE ${schema}.states SET ready = true WHERE seq = ANY (ARRAY(
   update: (schema: string, wake: string, done: string) => `
 WITH input AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1::text::json) AS t(seq bigint, id text, rev integer, was smallint, status smallint, rest text,
-    due bigint, "expiresAt" bigint, next bigint, settled bigint, drop boolean, losses smallint, ready boolean, held text)
+    due bigint, "expiresAt" bigint, next bigint, settled bigint, drop boolean, losses smallint, ready boolean, held text, head text, forget text[])
 ), written AS (
   UPDATE ${schema}.states s SET status = i.status, rest = i.rest, due_at = i.due, expires_at = i."expiresAt", next_at = i.next,
     settled_at = i.settled, losses = i.losses, ready = i.ready, held_for = i.held, owner = NULL, claimed_at = NULL, rev = s.rev + 1
   FROM input i WHERE s.seq = i.seq AND s.rev = i.rev RETURNING s.seq
 ), changed AS MATERIALIZED (
   SELECT i.* FROM input i WHERE i.seq IN (SELECT seq FROM written)
+), replaced AS (
+  UPDATE ${schema}.messages m SET head = c.head, fingerprint = c.head::json ->> 'fingerprint' FROM changed c WHERE m.seq = c.seq AND c.head IS NOT NULL
+), unkeyed AS (
+  DELETE FROM ${schema}.keys WHERE key = ANY (ARRAY(SELECT unnest(forget) FROM changed))
 ), dropped AS (
   DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM changed WHERE drop))
 ), old AS MATERIALIZED (

@@ -101,6 +101,7 @@ export class RedisQueue implements QueueDriver {
       recordsOf,
       data: retain.data,
       maxAge: options.maxAge,
+      cipher: options.encryption?.rows,
       cancelDelivery: (id) => this.#consumer?.cancelDelivery(id),
     })
     this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {

@@ -2,6 +2,7 @@ import { enter, isSettled } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
 import { dropsContent, type ManualAction } from '../actions.js'
 import type { ChangeListener, RecordsOf, Retention } from '../driver.js'
+import type { RowCipher } from '../encryption/rowCipher.js'
 import type { ChangeResult } from '../records.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
 import { type Mutation, StoredMutations, type Withdrawal } from '../storedMutations.js'
@@ -15,6 +16,7 @@ interface MutationsOptions {
   recordsOf: RecordsOf | undefined
   data: Retention['data']
   maxAge: number
+  cipher: RowCipher | undefined
   cancelDelivery: (id: string) => Withdrawal | undefined
 }
 

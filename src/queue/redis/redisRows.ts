@@ -2,7 +2,7 @@ import type { MailJob, MessageState, Status } from '../../message/messageState.j
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, SharedRecord } from '../records.js'
 import { packFiles, packJob, unpackClaimed, unpackFiles } from '../rowCodec.js'
-import { STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import { type Replacement, STATUS_NAMES, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
 import { CLAIM_ROW_FIELDS, ROW_FIELDS, type ScriptRecord } from './scripts.js'
 
 /** A reply of Redis in RESP2. */
@@ -168,5 +168,6 @@ export interface StateChange {
   needsJob: boolean
   /** Index of the messages held for a budget, if it is one of them: see {@link heldIndex}. */
   heldIndex?: string
+  replacement?: Replacement
   records?: readonly RecordChange[] | undefined
 }

@@ -87,6 +87,8 @@ const SCRIPTS = {
       'losses',
       'job',
       'budget',
+      'head',
+      'forget',
     ],
   },
   wakeHeld: { row: ROW_FIELDS, record: [] },

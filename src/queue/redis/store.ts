@@ -264,6 +264,8 @@ export class RedisStore {
         losses: change.losses,
         job: change.needsJob ? 1 : 0,
         budget: change.heldIndex ?? '',
+        head: change.replacement?.head ?? '',
+        forget: JSON.stringify(change.replacement?.forget ?? []),
       }
     })
     return (await this.#run(redis, 'update', [owner, Date.now(), count], records)) as ChangeReply[]

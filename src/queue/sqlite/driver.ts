@@ -5,7 +5,14 @@ import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
 import type { MailJob } from '../../message/messageState.js'
 import type { Message } from '../../message/messageView.js'
-import { type ManualAction, dropsContent, notFound } from '../actions.js'
+import {
+  type ActionTarget,
+  losesContent,
+  type ManualAction,
+  notFound,
+  recordsOfAction,
+  replacing,
+} from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
@@ -19,7 +26,7 @@ import type {
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { shownCounts } from '../listing.js'
 import type { SharedRecords } from '../records.js'
-import { packState, sealerFor, unpackHead, unpackState } from '../rowCodec.js'
+import { packJob, packState, sealerFor, unpackHead, unpackState } from '../rowCodec.js'
 import type { StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
@@ -238,24 +245,29 @@ export class SqliteQueue implements QueueDriver {
       let claimed = outboxConsumer?.removePrefetched(row.seq)
       if (claimed !== undefined) state.status = 'queued'
       let written = false
+      let target: ActionTarget | undefined
       let reported: Reported | undefined
       try {
         const cancelDelivery = (): boolean => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined
         const { maxAge } = this.#options
-        reported = action({ id, state, now: Date.now(), maxAge, cancelDelivery })
+        target = { id, job, state, now: Date.now(), maxAge, cancelDelivery }
+        reported = action(target)
         if (reported?.changes.length === 0) return this.#queries.show(row)
-        const drop = dropsContent(state.status, this.#options.retain.data)
-        const records = this.#options.recordsOf?.({ job, state, reported })
+        const drop = losesContent(state, target, this.#options.retain.data)
+        const records = recordsOfAction(target, reported, this.#options.recordsOf)
         const packed = packState(state, sealerFor(id, this.#cipher))
         const { seq, rev, status: from } = row
-        const request = { seq, rev, from, state: packed, drop, records }
+        const replaced = replacing(target, this.#cipher)
+        const request = { seq, rev, from, state: packed, drop, records, ...replaced }
         written = (await this.#client.request('write', request)) === 'written'
       } finally {
         if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)
       }
       if (!written) continue
-      this.#options.onChange({ job, state, reported })
-      return this.#queries.show({ ...row, ...packState(state) })
+      const changed = target.replacement ?? job
+      if (target.replacement !== undefined) this.#acceptor.cachedJobs.take(id)
+      if (target.keepsStatus !== true) this.#options.onChange({ job: changed, state, reported })
+      return this.#queries.show({ ...row, ...packState(state), head: packJob(changed, 0).head })
     }
   }
 

@@ -9,6 +9,7 @@ import {
   type LoadedRow,
   type NewRow,
   type PackedRow,
+  type Replacement,
   type StateRow,
   type StatusNumber,
   type StoredRow,
@@ -137,6 +138,8 @@ export interface Requests {
       from: StatusNumber
       state: StateRow
       drop: boolean
+      /** A head that replaces the one of the message. */
+      replacement?: Replacement
       /** Whether the text that searches find has changed: the subject has become known. */
       reindex?: boolean
       /** Stored with the state. */

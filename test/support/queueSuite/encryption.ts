@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { MailJob } from '../../../src/message/messageState.js'
+import { eraseAction, ERASED } from '../../../src/privacy/eraseAction.js'
 import type { JsonText } from '../../../src/protocol/tasks.js'
 import { cancelManually, markSentManually, retryManually } from '../../../src/queue/actions.js'
 import type { QueueDriver } from '../../../src/queue/driver.js'
@@ -150,6 +151,15 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       expect((await queue.list({ recipient: SECRETS.address })).messages).toHaveLength(2)
       await queue.act(one.id, cancelManually)
       expect(await queue.find(one.id)).toMatchObject({ status: 'cancelled', subject: SECRETS.subject })
+
+      await queue.act(one.id, eraseAction(SECRETS.address))
+      expect(await queue.find(one.id)).toMatchObject({
+        status: 'cancelled',
+        to: [{ address: ERASED }],
+        erased: true,
+      })
+      expect((await queue.list({ recipient: SECRETS.address })).messages).toHaveLength(1)
+      expect(await queue.enqueue([other])).toEqual([{ result: 'queued' }])
     })
 
     it('keeps a message whose key is missing, and delivers it when the key is back', async () => {

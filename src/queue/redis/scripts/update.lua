@@ -8,7 +8,8 @@
   ARGV[7..] a record for each message: id, rev (the revision that the state was made from), op (name of the change), status,
             rest (JSON), due, exp, next (ms since the epoch, or ''), settled (ms since the epoch, or ''), drop ('1' to
             remove the content), losses (process deaths in a row), job ('1' if it needs a new job), budget
-            ('PRIORITY:TRANSPORT' if it is held for that transport's budget, else '')
+            ('PRIORITY:TRANSPORT' if it is held for that transport's budget, else ''), head (JSON that replaces the message's, else ''),
+            forget (idempotency keys to forget, as JSON)
 
   Returns for each message { 'written', name of its wake-up }, or { 'stale' } if another change came first. A message that is not
   open keeps its wake-up.
@@ -32,6 +33,13 @@ for first = 7, #ARGV, #RECORD_FIELDS do
       'exp', new.exp, 'next', new.next, 'settled', new.settled, 'losses', new.losses }
     if new.drop == '1' then
       for _, field in ipairs({ 'content', '', 'files', '' }) do fields[#fields + 1] = field end
+    end
+    if new.head ~= '' then
+      fields[#fields + 1], fields[#fields + 2] = 'head', new.head
+      for _, forgotten in ipairs(cjson.decode(new.forget)) do
+        fields[#fields + 1], fields[#fields + 2] = 'key', ''
+        later('DEL', 'k:' .. forgotten)
+      end
     end
     call('HSET', key, unpack(fields))
     if status ~= new.status then
