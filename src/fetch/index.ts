@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, request as sendRequest, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  maxHeaderSize,
+  request as sendRequest,
+  type ServerResponse,
+} from 'node:http'
 import { duplexPair, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
@@ -101,7 +107,7 @@ function mounted<T extends MountOptions>(
   options: T,
   routerOf: (own: Omit<T, keyof MountOptions>) => Middleware,
 ): FetchHandler {
-  const { base: givenBase, trustProxy: givenProxies, ...own } = options
+  const { base: givenBase, trustProxy: givenProxies, ...own } = (options as T | undefined) ?? ({} as T)
   const { base, trustProxy } = checked(
     Mount,
     { base: givenBase, trustProxy: givenProxies },
@@ -164,6 +170,9 @@ function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN):
   const { host, pathname, search, protocol } = new URL(request.url)
   const headers: Record<string, string> = { host }
   for (const [name, value] of request.headers) if (!OF_CONNECTION.has(name)) headers[name] = value
+  const path = pathname + search
+  // Node's server would refuse it in the middle of the request.
+  if (headerSize(path, headers) > maxHeaderSize) return Promise.resolve(new Response(null, { status: 431 }))
   // The length is not repeated: it is a claim, and what follows a body that is longer would be read as another request.
   if (body !== null) headers['transfer-encoding'] = 'chunked'
 
@@ -171,7 +180,8 @@ function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN):
   // Neither end of a pair learns by itself that the other was destroyed.
   near.once('close', () => far.destroy())
   far.once('close', () => near.destroy())
-  Object.assign(far, { remoteAddress, encrypted: protocol === 'https:' })
+  // A request that was collected as garbage no longer aborts its signal: what streams the response refers to it.
+  Object.assign(far, { remoteAddress, encrypted: protocol === 'https:', request })
 
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
@@ -187,7 +197,7 @@ function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN):
     const outgoing = sendRequest({
       createConnection: () => near,
       method,
-      path: pathname + search,
+      path,
       headers,
       signal,
     })
@@ -197,6 +207,12 @@ function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN):
     // Without a response, the error of the connection says why. With one, the rest of the body was not needed.
     else pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing).catch(() => undefined)
   })
+}
+
+/** The octets of the request line and the header section, or a few less. */
+function headerSize(path: string, headers: Record<string, string>): number {
+  const fields = Object.entries(headers).map(([name, value]) => name.length + value.length + 4)
+  return fields.reduce((sum, length) => sum + length, path.length)
 }
 
 /** Statuses without a body (Fetch standard, section 2.2.3). */

@@ -110,14 +110,13 @@ export class WebhookSender {
       this.#onIdle = () => {
         if (this.idle) resolve()
       }
-      this.#onIdle()
+      this.#pump()
     })
   }
 
   /** Sends nothing more. @returns a promise that resolves when the requests under way have ended and their results are stored */
   finish(): Promise<void> {
     this.#finishing = true
-    this.#pump()
     return this.untilIdle()
   }
 

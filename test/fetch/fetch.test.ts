@@ -148,12 +148,23 @@ describe('a fetch handler', () => {
     expect(await raw.json()).toMatchObject({ matched: 0 })
   })
 
+  it('answers a request whose header section is too large', async () => {
+    const { call } = await mounted()
+    const large = 'x'.repeat(100_000)
+    for (const response of [
+      await call(`/mail/stats?${large}`, { headers: bearer }),
+      await call('/mail/stats', { headers: { ...bearer, cookie: large } }),
+    ])
+      expect([response.status, await response.text()]).toEqual([431, ''])
+  })
+
   it('refuses options that it does not have', async () => {
     const { mailer, inbox } = await mounted()
     for (const make of [
       () => mailHandler(mailer, { auth, base: 'mail' }),
       () => mailHandler(mailer, { auth, trustProxy: -1 }),
       () => mailHandler(mailer, { auth, based: '/' } as never),
+      () => mailHandler(mailer, undefined as never),
       () => inboxHandler(inbox, { trust: 1 } as never),
     ])
       expect(make).toThrow(expect.objectContaining({ code: 'INVALID_OPTIONS' }))
