@@ -143,11 +143,11 @@ function print(result: MoveResult, json: boolean): void {
   const { waiting, settled, resumed, records, conflicts, unchecked, left } = result
   const details = [`${waiting} waiting`, `${settled} settled`]
   if (resumed > 0) details.push(`${resumed} of them stored by an interrupted run`)
-  console.log(toned('good', `moved ${waiting + settled} messages (${details.join(', ')})`))
-  console.log(`copied ${records} suppressions, schedules, and other records`)
+  console.log(toned('good', `messages moved: ${waiting + settled} (${details.join(', ')})`))
+  console.log(`suppressions, schedules, and other records copied: ${records}`)
   if (left === 0) return
-  console.log(toned('bad', `${left} messages stay in the source, which delivers them as before`))
+  console.log(toned('bad', `messages that stay in the source, which delivers them as before: ${left}`))
   if (conflicts.length > 0)
     console.log(`  another message in the target has their idempotency key: ${conflicts.join(', ')}`)
-  if (unchecked > 0) console.log(`  ${unchecked} were submitted in SQL, and no process has checked them yet`)
+  if (unchecked > 0) console.log(`  submitted in SQL, and not yet checked by any process: ${unchecked}`)
 }

@@ -174,7 +174,7 @@ async function untilIdle(queue: QueueDriver, patience: number): Promise<void> {
     if (performance.now() > until)
       throw new ThreadpostError(
         'CONFLICT',
-        `from: ${sending} messages are being sent. Wait until that has ended. If the process that sent them has died, start ` +
+        `from: messages are being sent (${sending}). Wait until that has ended. If the process that sent them has died, start ` +
           'another one, such as threadpost worker: it takes them over. Then run this again',
         { path: 'from' },
       )
