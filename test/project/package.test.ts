@@ -91,10 +91,10 @@ describe('the packed tarball', () => {
 
   it('stays within its size budget', () => {
     // Raise it for a new feature only: 540 kB held without Postgres, intakes, reports, and the six services over HTTP, and
-    // 715 kB without handlers for other frameworks, webhooks, encryption, quotas, `move`, and `doctor --domain`.
-    expect(tarball.size).toBeLessThan(790_000)
+    // 715 kB without handlers for other frameworks, webhooks, encryption, erasure, the archive, quotas, `move`, and `doctor --domain`.
+    expect(tarball.size).toBeLessThan(805_000)
     expect(tarball.unpackedSize).toBeLessThan(2_300_000)
-    expect(tarball.files.length).toBeLessThan(740)
+    expect(tarball.files.length).toBeLessThan(755)
   })
 
   it('has no script that npm runs where the package is installed or linked, and no address that does not exist', async () => {
