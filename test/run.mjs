@@ -14,17 +14,17 @@ const quick = process.argv.includes('--quick')
 const chosen = process.argv.slice(2).filter((argument) => argument !== '--quick')
 /** Tests that kill processes, start servers and browsers, try thousands of generated cases, or wait. */
 const LONG = [
-  '{bench,cli,dashboard,faults,feedback,fuzz,intake,nodemailer,project,server,suppressions,threads}/**',
-  'delivery/{delivery,load,memory}*',
+  '{bench,cli,dashboard,faults,feedback,fetch,fuzz,intake,nodemailer,project,schedules,server,suppressions,threads,webhooks}/**',
+  'delivery/{cancel,delivery,load,memory}*',
   'express/{deliveryEvents,unsubscribe}*',
-  'inbox/{browser,command,images}*',
-  'queue/{outbox,postgres,redis,sqlite,writeAheadLog}*',
+  'inbox/{browser,command,hostileMail,images}*',
+  'queue/{changeRefused,encryption,moveQueue,outbox,postgres,redis,sqlite,writeAheadLog}*',
   'telemetry/{monitoring,tracing}*',
   'templates/typedTemplates*',
   'transports/{breaker,budgets,ehlo,mailServices,rateModel,rateUnderLoad,resolvedTransports,services}*',
   'workers/compose/{differential,dkimSigner}*',
   'workers/render/{applicationModules,copiedAttributes,corpus,handlebars,linearTime,precompiledEquals}*',
-  'workers/smtp/{handOver,postfix,tls}*',
+  'workers/smtp/{handOver,mailServers,tls}*',
 ]
 const sum = { passed: 0, failed: 0, skipped: 0 }
 
