@@ -1,5 +1,6 @@
 import type { GroupFigures, HistogramSnapshot, SettledCount } from '../../index.js'
 import type { AuditLogView, GroupsView } from '../viewModels.js'
+import { DataTable } from './dataTable.js'
 import { count, milliseconds, moment, Time } from './format.js'
 import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
@@ -131,31 +132,20 @@ export function AuditPage() {
       {problem !== undefined && <p class="problem">{problem}</p>}
       {loaded?.entries.length === 0 && <p class="empty">Nobody has changed anything in this time.</p>}
       {loaded !== undefined && loaded.entries.length > 0 && (
-        <div class="card scroll" tabIndex={0} role="region" aria-label="Audit log">
-          <table class="groups">
-            <thead>
-              <tr>
-                <th scope="col">When</th>
-                <th scope="col">Who</th>
-                <th scope="col">What</th>
-              </tr>
-            </thead>
-            <tbody>
-              {loaded.entries.map(({ at, by, action, target }, index) => (
-                <tr key={`${at} ${index}`}>
-                  <td>
-                    <Time at={at} />
-                  </td>
-                  <td>{by ?? 'the application'}</td>
-                  <td>
-                    {action}
-                    {target !== undefined && <strong> {target}</strong>}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <DataTable label="Audit log" columns={['When', 'Who', 'What']}>
+          {loaded.entries.map(({ at, by, action, target }, index) => (
+            <tr key={`${at} ${index}`}>
+              <td>
+                <Time at={at} />
+              </td>
+              <td>{by ?? 'the application'}</td>
+              <td>
+                {action}
+                {target !== undefined && <strong> {target}</strong>}
+              </td>
+            </tr>
+          ))}
+        </DataTable>
       )}
     </>
   )

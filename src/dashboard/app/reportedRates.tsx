@@ -15,7 +15,7 @@ const MAX_ROWS = 20
 /** Milliseconds between two loads: reports arrive minutes after the mail. */
 const REFRESH = 15_000
 
-/** What was reported of mail after the next server accepted it, by transport, template, or domain. */
+/** Bounces and complaints, reported after the next server accepted the mail, by transport, template, or domain. */
 export function ReportedRates() {
   const [by, setBy] = useState<FigureGroup>('transport')
   const { loaded, problem } = useLoaded<GroupsView>(`figures/${by}`, { refresh: REFRESH })

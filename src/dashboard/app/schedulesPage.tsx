@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { Confirm } from './confirm.js'
+import { DataTable } from './dataTable.js'
 import { Time } from './format.js'
 import { hrefOf } from './navigation.js'
 import { callApi, messageOf } from './request.js'
@@ -81,46 +82,35 @@ interface TableProps {
 
 function Table({ schedules, unschedule }: TableProps) {
   return (
-    <div class="card scroll" tabIndex={0} role="region" aria-label="Schedules">
-      <table class="groups">
-        <thead>
-          <tr>
-            <th scope="col">Schedule</th>
-            <th scope="col">Mail</th>
-            <th scope="col">Times</th>
-            <th scope="col">Next</th>
-            <th scope="col">Last</th>
-            {unschedule !== undefined && <th scope="col">Action</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {schedules.map(({ name, cron, timeZone, nextAt, lastAt, lastId, template, subject }) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{subject ?? template ?? '–'}</td>
-              <td>
-                <code>{cron}</code> <span class="dim">{timeZone}</span>
-              </td>
-              <td>{nextAt === undefined ? 'never' : <Time at={nextAt} />}</td>
-              <td>
-                {lastAt === undefined ? '–' : <Time at={lastAt} />}{' '}
-                {lastId !== undefined && (
-                  <a href={hrefOf(`messages/${lastId}`)}>
-                    Message<span class="hidden-label"> of {name}</span>
-                  </a>
-                )}
-              </td>
-              {unschedule !== undefined && (
-                <td>
-                  <button class="button small" type="button" onClick={() => unschedule(name)}>
-                    Remove<span class="hidden-label"> {name}</span>
-                  </button>
-                </td>
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <DataTable
+      label="Schedules"
+      columns={['Schedule', 'Mail', 'Times', 'Next', 'Last', ...(unschedule === undefined ? [] : ['Action'])]}
+    >
+      {schedules.map(({ name, cron, timeZone, nextAt, lastAt, lastId, template, subject }) => (
+        <tr key={name}>
+          <th scope="row">{name}</th>
+          <td>{subject ?? template ?? '–'}</td>
+          <td>
+            <code>{cron}</code> <span class="dim">{timeZone}</span>
+          </td>
+          <td>{nextAt === undefined ? 'never' : <Time at={nextAt} />}</td>
+          <td>
+            {lastAt === undefined ? '–' : <Time at={lastAt} />}{' '}
+            {lastId !== undefined && (
+              <a href={hrefOf(`messages/${lastId}`)}>
+                Message<span class="hidden-label"> of {name}</span>
+              </a>
+            )}
+          </td>
+          {unschedule !== undefined && (
+            <td>
+              <button class="button small" type="button" onClick={() => unschedule(name)}>
+                Remove<span class="hidden-label"> {name}</span>
+              </button>
+            </td>
+          )}
+        </tr>
+      ))}
+    </DataTable>
   )
 }

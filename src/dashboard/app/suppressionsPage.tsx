@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Suppression, SuppressionPage } from '../../index.js'
 import { Confirm } from './confirm.js'
+import { DataTable } from './dataTable.js'
 import { Time } from './format.js'
 import { hrefOf } from './navigation.js'
 import { callApi, messageOf, RequestError, root } from './request.js'
@@ -182,45 +183,35 @@ interface EntriesProps {
 
 function Entries({ entries, faded, remove }: EntriesProps) {
   return (
-    <div class="card scroll" tabIndex={0} role="region" aria-label="Suppressed addresses">
-      <table class={`groups suppressed${faded ? ' faded' : ''}`}>
-        <thead>
-          <tr>
-            <th scope="col">Address</th>
-            <th scope="col">Reason</th>
-            <th scope="col">Stream</th>
-            <th scope="col">Since</th>
-            <th scope="col">Note</th>
-            {remove !== undefined && <th scope="col">Action</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map((entry) => (
-            <tr key={keyOf(entry)}>
-              <th scope="row">{entry.address}</th>
-              <td>{REASONS[entry.reason]}</td>
-              <td>{entry.stream ?? 'every stream'}</td>
-              <td>
-                <Time at={entry.since} />
-                {entry.expiresAt !== undefined && (
-                  <span class="dim">
-                    , until <Time at={entry.expiresAt} />
-                  </span>
-                )}
-              </td>
-              <td class="note">{entry.detail}</td>
-              {remove !== undefined && (
-                <td>
-                  <button class="button small" type="button" onClick={() => remove(entry)}>
-                    Remove<span class="hidden-label"> {nameOf(entry)}</span>
-                  </button>
-                </td>
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <DataTable
+      label="Suppressed addresses"
+      columns={['Address', 'Reason', 'Stream', 'Since', 'Note', ...(remove === undefined ? [] : ['Action'])]}
+      class={faded ? 'suppressed faded' : 'suppressed'}
+    >
+      {entries.map((entry) => (
+        <tr key={keyOf(entry)}>
+          <th scope="row">{entry.address}</th>
+          <td>{REASONS[entry.reason]}</td>
+          <td>{entry.stream ?? 'every stream'}</td>
+          <td>
+            <Time at={entry.since} />
+            {entry.expiresAt !== undefined && (
+              <span class="dim">
+                , until <Time at={entry.expiresAt} />
+              </span>
+            )}
+          </td>
+          <td class="note">{entry.detail}</td>
+          {remove !== undefined && (
+            <td>
+              <button class="button small" type="button" onClick={() => remove(entry)}>
+                Remove<span class="hidden-label"> {nameOf(entry)}</span>
+              </button>
+            </td>
+          )}
+        </tr>
+      ))}
+    </DataTable>
   )
 }
 

@@ -38,6 +38,6 @@ export function useLoaded<T>(path: string, { refresh = REFRESH, changes = 0 } = 
       controller.abort()
     }
   }, [path, changes])
-  // What was loaded from another path says nothing about this one.
+  // A result that was loaded from another path says nothing about this one.
   return of === path ? state : {}
 }
