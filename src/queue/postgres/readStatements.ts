@@ -9,6 +9,15 @@ export const ROW = `s.seq::double precision AS seq, s.rev, s.losses, s.status, s
 export const PAUSED = (schema: string): string =>
   `EXISTS (SELECT FROM ${schema}.settings WHERE name = 'paused')`
 
+/** Parts of a statement that delete the messages whose `seq` is in `old`. */
+export const DELETED = (schema: string): string => `gone AS (
+  DELETE FROM ${schema}.states WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), unnamed AS (
+  DELETE FROM ${schema}.messages WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+), emptied AS (
+  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM old))
+)`
+
 /** The statements that only read, and those of records and rates. See `statements.ts`. */
 export const READS = {
   /** $1: ids as JSON. */
@@ -117,13 +126,7 @@ FROM input i LEFT JOIN stored USING (id) LEFT JOIN ${schema}.messages m ON m.id 
 WITH old AS MATERIALIZED (
   SELECT s.seq, s.status FROM json_to_recordset($1::text::json) AS i(seq bigint, rev integer)
   JOIN ${schema}.states s ON s.seq = i.seq AND s.rev = i.rev WHERE s.status <> ${STATUS_NUMBERS.sending} FOR UPDATE OF s
-), gone AS (
-  DELETE FROM ${schema}.states WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), unnamed AS (
-  DELETE FROM ${schema}.messages WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), emptied AS (
-  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), counted AS (
+), ${DELETED(schema)}, counted AS (
   INSERT INTO ${schema}.counts (status, n) SELECT status, -count(*) FROM old GROUP BY status
 )
 SELECT seq::double precision AS seq FROM old`,

@@ -1,5 +1,5 @@
 import { STATUS_NUMBERS } from '../storedRow.js'
-import { PAUSED, READS, ROW, TRANSFERS } from './readStatements.js'
+import { DELETED, PAUSED, READS, ROW, TRANSFERS } from './readStatements.js'
 
 const { queued, sending, deferred, held, sent } = STATUS_NUMBERS
 
@@ -25,7 +25,7 @@ export interface Statement {
  */
 const TEXTS = {
   /**
-   * $1: messages as JSON, each id and key once; `most`: messages that may be open. Returns what became of each. Callers run it in
+   * $1: messages as JSON, each id and key once; `most`: messages that may be open. Returns the result of each. Callers run it in
    * their transaction, with clients that number parameters in other ways: so there is one, in one place.
    */
   enqueue: (schema: string, wake: string) => `
@@ -153,13 +153,7 @@ WITH input AS MATERIALIZED (
   SELECT seq, status FROM ${schema}.states WHERE settled_at IS NOT NULL AND seq <> ALL (ARRAY(SELECT seq FROM input))
   ORDER BY settled_at LIMIT (SELECT least(200, greatest(0, coalesce(sum(n), 0) - $2::bigint)) FROM ${schema}.counts WHERE status >= ${sent})
   FOR UPDATE SKIP LOCKED
-), forgotten AS (
-  DELETE FROM ${schema}.states WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), unnamed AS (
-  DELETE FROM ${schema}.messages WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), emptied AS (
-  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), counted AS (
+), ${DELETED(schema)}, counted AS (
   INSERT INTO ${schema}.counts (status, n)
   SELECT status, sum(n) FROM (
     SELECT was AS status, -1 AS n FROM changed UNION ALL SELECT status, 1 FROM changed UNION ALL SELECT status, -1 FROM old
@@ -225,13 +219,7 @@ WHERE s.expires_at <= $1::bigint AND s.status IN (${queued}, ${deferred}, ${held
   prune: (schema: string) => `
 WITH old AS MATERIALIZED (
   SELECT seq, status FROM ${schema}.states WHERE settled_at < $1::bigint ORDER BY settled_at LIMIT 1000 FOR UPDATE SKIP LOCKED
-), forgotten AS (
-  DELETE FROM ${schema}.states WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), unnamed AS (
-  DELETE FROM ${schema}.messages WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), emptied AS (
-  DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM old))
-), counted AS (
+), ${DELETED(schema)}, counted AS (
   INSERT INTO ${schema}.counts (status, n) SELECT status, -count(*) FROM old GROUP BY status
 ), keys AS (
   DELETE FROM ${schema}.keys WHERE key = ANY (ARRAY(
