@@ -112,7 +112,7 @@ function termsOf(record: string): string[] {
     .filter((term) => term !== '')
 }
 
-/** What the evaluation of an SPF record takes. */
+/** The DNS lookups and findings of the evaluation of an SPF record. */
 interface SpfEvaluation {
   lookups: number
   /** The domains that it includes. */

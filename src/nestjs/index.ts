@@ -83,7 +83,7 @@ export class ThreadpostModule implements OnApplicationShutdown {
   }
 }
 
-// What `@Module({})`, `@InjectMailer()`, and `@Inject()` do, without the syntax of decorators.
+// The same as `@Module({})`, `@InjectMailer()`, and `@Inject()`, without the syntax of decorators.
 Module({})(ThreadpostModule)
 InjectMailer()(ThreadpostModule, undefined, 0)
 Inject(SETTINGS)(ThreadpostModule, undefined, 1)

@@ -107,7 +107,7 @@ function scrub(state: MessageState, isErased: Test): void {
   }))
 }
 
-/** What may be an address within a text, and before it what may be part of it or not, such as `to=`. Each match reads a bounded length. */
+/** Matches a possible address within a text, with what precedes it and may belong to it or not, such as `to=`. Each match reads a bounded length. */
 const ADDRESS = /([^\s<>"'(),:;@]{0,64}=)?([^\s<>"'(),:;@=]{1,64}@[^\s<>"'(),:;@=]{1,255})/g
 
 function replaceAddresses<T>(value: T, isErased: Test): T {

@@ -68,7 +68,7 @@ export interface LoadDeclaration {
   dataType?: string
 }
 
-/** What a variant of a template needs, and whether it sets the subject. */
+/** The data that a variant of a template needs, and whether it sets the subject. */
 export interface TemplateVariant {
   hasSubject: boolean
   needs: Need[]
@@ -84,7 +84,7 @@ export interface TemplateManifest extends TemplateVariant {
   defaultMissing?: true
   /** Whether every variant sets the subject. */
   hasSubject: boolean
-  /** What every variant needs. */
+  /** The data that every variant needs. */
   needs: Need[]
   /** The variants by their locales, '' for the default. Absent if all need the same, or if `load` may choose another. */
   variants?: Record<string, TemplateVariant>

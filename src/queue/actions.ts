@@ -99,7 +99,7 @@ export function replacing(
   return replacement === undefined ? {} : { replacement: packReplacement(job, replacement, cipher) }
 }
 
-/** What is stored in other records with the change that an action made. */
+/** Records that are stored with the change that an action made. */
 export function recordsOfAction(
   { job, state, replacement, keepsStatus }: ActionTarget,
   reported: Reported | undefined,

@@ -171,7 +171,7 @@ export interface WholeRow extends StoredRow {
   attachments: AttachmentBytes[]
 }
 
-/** What is stored with a job that replaces another: its head, and the idempotency keys to forget, in all their forms. */
+/** The part that is stored with a job that replaces another: its head, and the idempotency keys to forget, in all their forms. */
 export interface Replacement {
   head: string
   forget: string[]

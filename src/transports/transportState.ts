@@ -156,7 +156,7 @@ export class TransportState {
     const { rate, quota, warmUp } = this.#budget
     this.#budget = budget
     if (budget.rate !== rate) this.#allowance = this.#newAllowance()
-    // What was counted stays counted: it is in the queue.
+    // Messages that were counted stay counted: their number is in the queue.
     if (JSON.stringify([budget.quota, budget.warmUp]) !== JSON.stringify([quota, warmUp]))
       this.#quota = this.#newQuota()
   }

@@ -1,4 +1,4 @@
-// What is used of those of MJML's packages that have no types.
+// The parts in use of those of MJML's packages that have no types.
 
 declare module 'mjml-preset-core' {
   /** The standard components, and which may be in which. */

@@ -10,7 +10,7 @@ import type { StoredRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
 import { toRowQuery } from './outboxProtocol.js'
 
-/** What this process knows of messages beyond the file. */
+/** Facts about messages that this process knows and the file doesn't. */
 interface LocalState {
   paused(): boolean
   isPrefetched(seq: number): boolean
