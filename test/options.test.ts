@@ -89,6 +89,7 @@ describe('the options of a mailer', () => {
     [{ transport: smtp, limits: { render: '1' } }, 'limits.render'],
     [{ transport: smtp, limits: { threadMemory: 1 } }, 'limits.threadMemory'],
     [{ transport: smtp, onUncertain: 'maybe' }, 'onUncertain'],
+    [{ transport: { url: smtp, auth: { user: 'a\u0001b', pass: 'x' } } }, 'transport.auth.user'],
     [{ transport: smtp, logger: {} }, 'logger.debug'],
     [{ transport: smtp, from: 'a@b.example, c@d.example' }, 'from'],
     [{ transport: smtp, queue: 'kafka' }, 'queue'],

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { TokenCell } from '../protocol/tokenCell.js'
 import type { DkimKey, SmtpAuth, TokenGrant } from '../protocol/transportConfig.js'
-import { type Validator, isPlainObject } from '../validation.js'
+import { forbidControls, isPlainObject, type Validator } from '../validation.js'
 import { microsoftTokens, tokenEndpointOf } from './mailServices.js'
 
 /** How access tokens are obtained (OAuth 2.0), for XOAUTH2 and OAUTHBEARER. */
@@ -78,7 +78,8 @@ export function resolveAuth(
 
 function authOf(check: Validator, value: unknown, path: string): SmtpAuth {
   const given = check.object(value, path, ['user', 'pass', ...OAUTH2_KEYS])
-  const user = check.string(given['user'], `${path}.user`)
+  // In XOAUTH2, a control character would begin another field.
+  const user = forbidControls(check.string(given['user'], `${path}.user`), `${path}.user`, check)
   if (given['pass'] !== undefined) return { user, pass: check.string(given['pass'], `${path}.pass`) }
   const fields: OAuth2Options = {}
   for (const key of OAUTH2_KEYS)

@@ -88,7 +88,7 @@ async function openThroughSocks(
     return await withEarlyData(socket)
   } catch (error) {
     socket.destroy()
-    const refused = /authenticat/i.test((error as Error).message)
+    const refused = /authentication failed|no accepted authentication/i.test((error as Error).message)
     throw proxyFailure(refused ? 'EPROXYAUTH' : 'EPROXYREFUSED', error as Error)
   } finally {
     signal.removeEventListener('abort', abort)
