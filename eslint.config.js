@@ -236,6 +236,7 @@ const boundaries = [
       'src/message/addresses.ts',
       'src/message/calendar.ts',
       'src/message/headers.ts',
+      'src/message/mailFields.ts',
       'src/privateHosts.ts',
       'src/protocol/addressForms.ts',
       'src/protocol/unsubscribeFields.ts',

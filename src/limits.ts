@@ -43,63 +43,43 @@ type NumericLimits = Required<Omit<LimitOptions, 'perGroup'>>
 
 export type Limits = NumericLimits & Pick<LimitOptions, 'perGroup'>
 
-const DEFAULTS: NumericLimits = {
-  queue: 100_000,
-  recipients: 50,
-  message: 25 * 1024 * 1024,
-  attachments: 50,
-  suppressions: 1_000_000,
-  render: 10_000,
-  compile: 10_000,
-  load: 30_000,
-  attempt: 120_000,
-  transports: 1_000,
-  webhooks: 100_000,
-  threadMemory: 512 * 1024 * 1024,
+interface LimitRange {
+  byDefault: number
+  /** With a lower value, nothing could be sent, or no thread could start. */
+  lowest: number
+  /** With a higher value, a timer, an array or the heap would fail in its own way. */
+  highest: number
 }
 
-/** With lower values, nothing could be sent, or no thread could start. */
-const LOWEST: NumericLimits = {
-  queue: 1,
-  recipients: 1,
-  message: 1,
-  attachments: 0,
-  suppressions: 0,
-  render: 1,
-  compile: 1,
-  load: 1,
-  attempt: 1,
-  transports: 1,
-  webhooks: 1,
-  threadMemory: 16 * 1024 * 1024,
+const MAX_TIME = Math.floor(MAX_TIMER / 2)
+
+const RANGES: Record<keyof NumericLimits, LimitRange> = {
+  queue: { byDefault: 100_000, lowest: 1, highest: 2 ** 31 },
+  recipients: { byDefault: 50, lowest: 1, highest: 10_000 },
+  message: { byDefault: 25 * 1024 * 1024, lowest: 1, highest: 2 ** 29 },
+  attachments: { byDefault: 50, lowest: 0, highest: 10_000 },
+  suppressions: { byDefault: 1_000_000, lowest: 0, highest: 100_000_000 },
+  render: { byDefault: 10_000, lowest: 1, highest: MAX_TIME },
+  compile: { byDefault: 10_000, lowest: 1, highest: MAX_TIME },
+  load: { byDefault: 30_000, lowest: 1, highest: MAX_TIME },
+  attempt: { byDefault: 120_000, lowest: 1, highest: MAX_TIME },
+  transports: { byDefault: 1_000, lowest: 1, highest: 100_000 },
+  webhooks: { byDefault: 100_000, lowest: 1, highest: 10_000_000 },
+  threadMemory: { byDefault: 512 * 1024 * 1024, lowest: 16 * 1024 * 1024, highest: 2 ** 40 },
 }
 
-/** With higher values, a timer, an array or the heap would fail in its own way. */
-const HIGHEST: NumericLimits = {
-  queue: 2 ** 31,
-  recipients: 10_000,
-  message: 2 ** 29,
-  attachments: 10_000,
-  suppressions: 100_000_000,
-  render: Math.floor(MAX_TIMER / 2),
-  compile: Math.floor(MAX_TIMER / 2),
-  load: Math.floor(MAX_TIMER / 2),
-  attempt: Math.floor(MAX_TIMER / 2),
-  transports: 100_000,
-  webhooks: 10_000_000,
-  threadMemory: 2 ** 40,
-}
+const NAMES = Object.keys(RANGES) as (keyof NumericLimits)[]
 
 export function resolveLimits(check: Validator, value: unknown): Limits {
-  const keys = Object.keys(DEFAULTS) as (keyof NumericLimits)[]
-  const input = check.object(value, 'limits', [...keys, 'perGroup'])
-  const limits: Limits = { ...DEFAULTS }
-  for (const key of keys) {
-    if (input[key] === undefined) continue
-    limits[key] = check.integer(input[key], `limits.${key}`, LOWEST[key], HIGHEST[key])
+  const input = check.object(value, 'limits', [...NAMES, 'perGroup'])
+  const limits: Partial<Limits> = {}
+  for (const name of NAMES) {
+    const { byDefault, lowest, highest } = RANGES[name]
+    limits[name] =
+      input[name] === undefined ? byDefault : check.integer(input[name], `limits.${name}`, lowest, highest)
   }
   if (input['perGroup'] !== undefined) limits.perGroup = resolveGroupLimits(check, input['perGroup'])
-  return limits
+  return limits as Limits
 }
 
 function resolveGroupLimits(check: Validator, value: unknown): GroupLimitOptions {

@@ -1,5 +1,5 @@
 import { type RequestHandler, Router } from 'express'
-import { assetRouter, html, logo, page, pageHeaders } from '../web/page.js'
+import { assetRouter, html, logo, page, pageHeaders, textField } from '../web/page.js'
 import { checked } from '../web/requestSchema.js'
 import type { Authenticator } from './authenticator.js'
 import { LoginRequest } from './schemas/serviceSchema.js'
@@ -64,16 +64,13 @@ function loginPage(): string {
     body: html`<main>
       <form class="card" method="post" id="login">
         <h1>${logo}<span>threadpost</span></h1>
-        <label for="token">Token</label>
-        <input
-          class="text-field"
-          id="token"
-          name="token"
-          type="password"
-          autocomplete="current-password"
-          required
-          autofocus
-        />
+        ${textField('token', 'Token', {
+          name: 'token',
+          type: 'password',
+          autocomplete: 'current-password',
+          required: true,
+          autofocus: true,
+        })}
         <p class="error" id="error" role="alert" hidden></p>
         <button class="button primary">Log in</button>
         <noscript><p>Logging in requires JavaScript.</p></noscript>

@@ -3,7 +3,7 @@ import helmet from 'helmet'
 import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
 import { asMiddleware, methodNotAllowed, type Middleware } from '../web/middleware.js'
-import { html } from '../web/page.js'
+import { html, htmlDocument } from '../web/page.js'
 import { notFound, problemHandler } from '../web/problem.js'
 import { textsFor, type UnsubscribeTexts } from './unsubscribeTexts.js'
 
@@ -89,21 +89,16 @@ const headers: RequestHandler = (request, response, next) => {
 
 /** @param action path of the form, relative to the page */
 function document(texts: UnsubscribeTexts, sentence: string, button: string, action: string): string {
-  return html`<!doctype html>
-    <html lang="${texts.language}">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${texts.title}</title>
-        <style>
-          ${STYLE}
-        </style>
-      </head>
-      <body>
-        <h1>${texts.title}</h1>
-        <p>${sentence}</p>
-        <form method="post" action="${action}"><button type="submit">${button}</button></form>
-      </body>
-    </html>`.source
+  return htmlDocument({
+    language: texts.language,
+    title: texts.title,
+    head: html`<style>
+      ${STYLE}
+    </style>`,
+    body: html`<body>
+      <h1>${texts.title}</h1>
+      <p>${sentence}</p>
+      <form method="post" action="${action}"><button type="submit">${button}</button></form>
+    </body>`,
+  })
 }

@@ -1,4 +1,4 @@
-import { html, type Html, type HtmlValue, logo, page } from '../web/page.js'
+import { html, type Html, type HtmlValue, logo, page, textField } from '../web/page.js'
 import { type Fault, type FaultAction, type FaultStep, replyOf } from './faults.js'
 import { mailPane, subjectOf, time, type View } from './mailView.js'
 import type { MailSummary, ReceivedMail } from './receivedMail.js'
@@ -54,6 +54,24 @@ function faultBanner(faults: readonly Fault[]): Html {
   </section>`
 }
 
+const FAULT_FIELDS = [
+  textField('fault-to', 'Recipients', {
+    placeholder: 'All',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    maxlength: 320,
+  }),
+  textField('fault-chance', 'Probability (%)', {
+    type: 'number',
+    min: 1,
+    max: 100,
+    value: 100,
+    required: true,
+  }),
+  textField('fault-times', 'Times', { type: 'number', min: 1, max: 1_000_000, placeholder: 'Unlimited' }),
+  textField('fault-ms', 'Delay (ms)', { type: 'number', min: 0, max: 600_000, value: 2_000 }),
+]
+
 /** The dialog that adds a fault. Closed until the script opens it. */
 function faultDialog(): Html {
   return html`<dialog id="fault-dialog" aria-labelledby="fault-title">
@@ -64,38 +82,7 @@ function faultDialog(): Html {
       <select class="text-field" id="fault-what">
         ${PRESETS.map(({ name, fault }) => html`<option value="${JSON.stringify(fault)}">${name}</option>`)}
       </select>
-      <div class="fields">
-        <p>
-          <label for="fault-to">Recipients</label>
-          <input
-            class="text-field"
-            id="fault-to"
-            placeholder="All"
-            autocomplete="off"
-            spellcheck="false"
-            maxlength="320"
-          />
-        </p>
-        <p>
-          <label for="fault-chance">Probability (%)</label>
-          <input class="text-field" id="fault-chance" type="number" min="1" max="100" value="100" required />
-        </p>
-        <p>
-          <label for="fault-times">Times</label>
-          <input
-            class="text-field"
-            id="fault-times"
-            type="number"
-            min="1"
-            max="1000000"
-            placeholder="Unlimited"
-          />
-        </p>
-        <p>
-          <label for="fault-ms">Delay (ms)</label>
-          <input class="text-field" id="fault-ms" type="number" min="0" max="600000" value="2000" />
-        </p>
-      </div>
+      <div class="fields">${FAULT_FIELDS.map((field) => html`<p>${field}</p>`)}</div>
       <p class="dim small">Use * as a wildcard: <code>*@example.com</code></p>
       <p class="error" id="fault-error" role="alert" hidden></p>
       <div class="actions">

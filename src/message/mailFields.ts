@@ -141,3 +141,16 @@ export const MAIL_FIELDS = {
     description: 'Whether to retry or hold the mail if it may or may not have been sent.',
   },
 } as const satisfies Record<keyof Mail, MailField>
+
+/** Fields that say how a message is delivered, and are no part of it. */
+export const DELIVERY_FIELDS = [
+  'stream',
+  'transport',
+  'delay',
+  'sendAt',
+  'expiresAt',
+  'idempotencyKey',
+  'tags',
+  'metadata',
+  'onUncertain',
+] as const satisfies readonly (keyof Mail)[]

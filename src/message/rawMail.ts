@@ -4,23 +4,10 @@ import type { Content, Mailbox } from '../protocol/tasks.js'
 import { isPlainObject, kindOf, Validator } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { decodeEncodedWords } from './encodedWords.js'
+import { DELIVERY_FIELDS } from './mailFields.js'
 
-/** The fields that a finished message may have beside it: they say how it is delivered. */
-const DELIVERY_FIELDS = new Set([
-  'raw',
-  'envelope',
-  'stream',
-  'transport',
-  'priority',
-  'delay',
-  'sendAt',
-  'expiresAt',
-  'idempotencyKey',
-  'tags',
-  'metadata',
-  'onUncertain',
-  'group',
-])
+/** The fields that a mail with a finished message may have. */
+const RAW_FIELDS = new Set<string>(['raw', 'envelope', 'priority', 'group', ...DELIVERY_FIELDS])
 /** A header field (RFC 5322 section 2.2). */
 const FIELD = /^[!-9;-~]+[ \t]*:/
 /** A CR or an LF that is not part of a CRLF. */
@@ -45,7 +32,7 @@ export function rawPartsOf(
   maxRecipients: number,
 ): RawParts {
   for (const [field, value] of Object.entries(mail))
-    if (value !== undefined && !DELIVERY_FIELDS.has(field))
+    if (value !== undefined && !RAW_FIELDS.has(field))
       check.fail(field, "can't be combined with raw, which is a finished message")
   const envelope = check.object(mail['envelope'] ?? {}, 'envelope', ['from', 'to'])
   if (envelope['from'] === undefined)

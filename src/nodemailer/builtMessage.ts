@@ -5,7 +5,7 @@ import type { Mail } from '../index.js'
 import { headersOf, listUnsubscribeOf } from '../message/headers.js'
 import { unsubscribeFields } from '../protocol/unsubscribeFields.js'
 import { Validator } from '../validation.js'
-import { without } from './fields.js'
+import { ADDRESS_FIELDS, without } from './fields.js'
 import { withMethod } from './icalEvent.js'
 
 /** RFC 5322 section 2.1.1: octets of a line, without its CRLF. */
@@ -13,17 +13,7 @@ const MAX_LINE = 998
 /** A phrase and what it names (RFC 2919, RFC 5322 section 3.4). */
 const NAMED = /^([^<>]*)<([^<>]*)>$/
 /** Fields of the core that nodemailer's composer reads as they are. */
-const SAME_FORM = [
-  'from',
-  'sender',
-  'to',
-  'cc',
-  'bcc',
-  'replyTo',
-  'subject',
-  'inReplyTo',
-  'references',
-] as const
+const SAME_FORM = [...ADDRESS_FIELDS, 'subject', 'inReplyTo', 'references'] as const
 /** Fields that have become headers or recipients. */
 const MAPPED = [
   'headers',

@@ -1,5 +1,7 @@
 import { ThreadpostError } from '../index.js'
 
+export const ADDRESS_FIELDS = ['from', 'sender', 'to', 'cc', 'bcc', 'replyTo'] as const
+
 /**
  * Refuses a feature of nodemailer that threadpost doesn't have.
  * @param instead a sentence that says what to do instead

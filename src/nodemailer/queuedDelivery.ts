@@ -7,6 +7,7 @@ import {
   ThreadpostError,
 } from '../index.js'
 import type { Mailer } from '../mailer.js'
+import { DELIVERY_FIELDS } from '../message/mailFields.js'
 import type { BuildRequest, Delivery, PreparedMessage } from './delivery.js'
 import { unsupported } from './fields.js'
 import type { LazyMailer } from './lazyMailer.js'
@@ -17,7 +18,6 @@ import {
   type SentMessageInfo,
   transportErrorCode,
 } from './sentMessageInfo.js'
-import { DELIVERY_FIELDS } from './toMail.js'
 
 export interface AnswerOptions {
   /**

@@ -1,11 +1,12 @@
 import { types } from 'node:util'
 import type { Address, Mail } from '../index.js'
 import { parseMailboxList } from '../message/addresses.js'
+import { DELIVERY_FIELDS } from '../message/mailFields.js'
 import { addressKey } from '../protocol/addressForms.js'
 import { Validator, isPlainObject } from '../validation.js'
 import { withoutGroups } from './addressGroups.js'
 import { attachmentsOf, textOf } from './attachmentMapping.js'
-import { refuseFields, unsupported } from './fields.js'
+import { ADDRESS_FIELDS, refuseFields, unsupported } from './fields.js'
 import { mapHeaders } from './headerMapping.js'
 import { toCalendar } from './icalEvent.js'
 
@@ -41,30 +42,12 @@ const IGNORED = [
 /** Content that only nodemailer's composer builds: `withoutComposedContent()` has removed it. */
 const COMPOSED = ['alternatives', 'amp', 'watchHtml', 'otp']
 
-/** threadpost's own fields that say how a message is delivered. */
-export const DELIVERY_FIELDS = [
-  'transport',
-  'stream',
-  'delay',
-  'sendAt',
-  'expiresAt',
-  'idempotencyKey',
-  'tags',
-  'metadata',
-  'onUncertain',
-] as const
-
 /** threadpost's own fields, which pass through unchanged. */
 const PASSED_THROUGH = [...DELIVERY_FIELDS, 'template', 'data', 'locale', 'mjml', 'listUnsubscribe'] as const
 
 /** Fields of nodemailer that this module maps. */
 const MAPPED = [
-  'from',
-  'sender',
-  'to',
-  'cc',
-  'bcc',
-  'replyTo',
+  ...ADDRESS_FIELDS,
   'inReplyTo',
   'references',
   'subject',

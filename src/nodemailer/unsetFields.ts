@@ -1,20 +1,10 @@
 import { isPlainObject } from '../validation.js'
+import { ADDRESS_FIELDS } from './fields.js'
 
 /** Fields that nodemailer takes for absent if they are false, as in `cc: manager && manager.email`. */
-const MAY_BE_FALSE = new Set([
-  ...[
-    'from',
-    'sender',
-    'to',
-    'cc',
-    'bcc',
-    'replyTo',
-    'subject',
-    'text',
-    'html',
-    'attachments',
-    'alternatives',
-  ],
+const MAY_BE_FALSE = new Set<string>([
+  ...ADDRESS_FIELDS,
+  ...['subject', 'text', 'html', 'attachments', 'alternatives'],
   ...['inReplyTo', 'references', 'messageId', 'date', 'priority', 'list', 'headers', 'icalEvent', 'envelope'],
 ])
 /** Fields that nodemailer takes for absent if they are empty. */

@@ -72,23 +72,54 @@ export interface PageContents {
   kind: string
 }
 
-/** A complete document. All its links are relative, so that the router can be mounted anywhere. */
+/** A page of a router. All its links are relative, so that the router can be mounted anywhere. */
 export function page({ title, root, styles = [], scripts = [], body, kind }: PageContents): string {
+  const head = html`<link rel="icon" href="${root}assets/icon.svg" type="image/svg+xml" />
+    ${['base.css', ...styles].map((name) => html`<link rel="stylesheet" href="${root}assets/${name}" />`)}
+    ${scripts.map((name) => html`<script type="module" src="${root}assets/${name}"></script>`)}`
+  return htmlDocument({
+    title,
+    head,
+    body: html`<body class="${kind}">
+      ${body}
+    </body>`,
+  })
+}
+
+interface DocumentContents {
+  /** @default 'en' */
+  language?: string
+  title: string
+  /** What follows the title in the head element. */
+  head: Html
+  /** The body element. */
+  body: Html
+}
+
+export function htmlDocument({ language = 'en', title, head, body }: DocumentContents): string {
   return html`<!doctype html>
-    <html lang="en">
+    <html lang="${language}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${title}</title>
-        <link rel="icon" href="${root}assets/icon.svg" type="image/svg+xml" />
-        ${['base.css', ...styles].map((name) => html`<link rel="stylesheet" href="${root}assets/${name}" />`)}
-        ${scripts.map((name) => html`<script type="module" src="${root}assets/${name}"></script>`)}
+        ${head}
       </head>
-      <body class="${kind}">
-        ${body}
-      </body>
+      ${body}
     </html>`.source
+}
+
+/** An input with its label. @param attributes those of the input besides its id; `true` stands for one without a value */
+export function textField(
+  id: string,
+  label: string,
+  attributes: Readonly<Record<string, string | number | true>>,
+): Html {
+  const others = Object.entries(attributes).map(([name, value]) =>
+    value === true ? html` ${name}` : html` ${name}="${value}"`,
+  )
+  return html`<label for="${id}">${label}</label> <input class="text-field" id="${id}" ${others} />`
 }
 
 /** HSTS is off: the host decides whether its site is https only, not a router. */

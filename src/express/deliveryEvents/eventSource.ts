@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
-import type { DeliveryState, RecipientDeliveryReport } from '../../index.js'
+import type { RecipientDeliveryReport } from '../../index.js'
+import { eventsIn, type Json } from './eventFields.js'
 
 /** The content of one request of a provider. */
 export interface EventBatch {
@@ -31,69 +32,12 @@ export class EventsRefused extends Error {
   }
 }
 
-/** A JSON object of a provider, none of whose fields can be relied on. */
-export type Json = Record<string, unknown>
-
 export function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'))
   } catch {
     throw new EventsRefused('MALFORMED_JSON', 'The body is not valid JSON.')
   }
-}
-
-export function objectOf(value: unknown): Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
-}
-
-export function listOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : []
-}
-
-/** One or many events, as objects. */
-export function eventsIn(value: unknown): Json[] {
-  return (Array.isArray(value) ? value : [value]).map(objectOf)
-}
-
-export function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-/** A time in seconds, in milliseconds, or as text, in ms since the epoch; undefined if it is none. */
-export function timeOf(value: unknown): number | undefined {
-  const number = typeof value === 'string' && /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : value
-  const time =
-    typeof number === 'number'
-      ? number < 100_000_000_000
-        ? number * 1000
-        : number
-      : typeof number === 'string'
-        ? Date.parse(number)
-        : NaN
-  return time > 100_000_000_000 && time < 7_000_000_000_000 ? Math.round(time) : undefined
-}
-
-interface ReportFields {
-  messageId?: string | undefined
-  providerId?: string | undefined
-  recipient: string | undefined
-  state: DeliveryState
-  at: unknown
-  permanent?: boolean | undefined
-  category?: RecipientDeliveryReport['category'] | undefined
-  enhanced?: string | undefined
-  detail?: string | undefined
-  source: string
-}
-
-/** A report without the fields that are undefined. */
-export function reportOf({ at, enhanced, ...fields }: ReportFields): RecipientDeliveryReport {
-  const time = timeOf(at)
-  const code = /^[245]\.\d{1,3}\.\d{1,3}$/.exec(enhanced ?? '')?.[0]
-  const entries = Object.entries({ ...fields, at: time, enhanced: code })
-  return Object.fromEntries(
-    entries.filter(([, value]) => value !== undefined),
-  ) as unknown as RecipientDeliveryReport
 }
 
 /** Compares secrets in a time that doesn't depend on them. */
@@ -142,7 +86,19 @@ export function requireRecent(time: number | undefined): void {
     )
 }
 
-/** A provider that authenticates with a token and sends one event, or an array of them, as JSON. */
+/** @throws EventsRefused unless the signature of the request is right */
+export function requireSignature(right: boolean): void {
+  if (!right) throw new EventsRefused('UNAUTHORIZED', 'The signature of the request is missing or wrong.')
+}
+
+/** The content of a body with one event, or an array of them, as JSON. @param toReport returns no report for an event of another kind */
+export function batchOf(body: Buffer, toReport: (event: Json) => RecipientDeliveryReport[]): EventBatch {
+  const events = eventsIn(parseJson(body))
+  const reports = events.flatMap(toReport)
+  return { reports, ignored: events.length - reports.length }
+}
+
+/** A provider that authenticates with a token. */
 export function eventsWithToken(
   token: string,
   toReport: (event: Json) => RecipientDeliveryReport[],
@@ -150,9 +106,7 @@ export function eventsWithToken(
   return {
     read: (request, body) => {
       requireToken(request, token)
-      const events = eventsIn(parseJson(body))
-      const reports = events.flatMap(toReport)
-      return { reports, ignored: events.length - reports.length }
+      return batchOf(body, toReport)
     },
   }
 }

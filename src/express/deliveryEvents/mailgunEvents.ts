@@ -1,17 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { RecipientDeliveryReport } from '../../index.js'
-import {
-  EventsRefused,
-  type EventSource,
-  type Json,
-  objectOf,
-  parseJson,
-  reportOf,
-  requireRecent,
-  sameSecret,
-  textOf,
-  timeOf,
-} from './eventSource.js'
+import { type Json, objectOf, reportOf, textOf, timeOf } from './eventFields.js'
+import { type EventSource, parseJson, requireRecent, requireSignature, sameSecret } from './eventSource.js'
 
 /** Mailgun: an HMAC (SHA-256) over a timestamp and a token, which is good once. */
 export function mailgunEvents({ signingKey }: { signingKey: string }): EventSource {
@@ -23,8 +13,7 @@ export function mailgunEvents({ signingKey }: { signingKey: string }): EventSour
       const expected = createHmac('sha256', signingKey)
         .update(time + name)
         .digest('hex')
-      if (name === '' || !sameSecret(textOf(signature) ?? '', expected))
-        throw new EventsRefused('UNAUTHORIZED', 'The signature of the request is missing or wrong.')
+      requireSignature(name !== '' && sameSecret(textOf(signature) ?? '', expected))
       requireRecent(timeOf(time))
       const reports = toReport(objectOf(event))
       // The signature is over both without a separator, and not over the body: what it signs is good once, however it is divided.

@@ -1,5 +1,6 @@
 import type { RecipientDeliveryReport } from '../../index.js'
-import { type EventSource, eventsWithToken, type Json, reportOf, textOf } from './eventSource.js'
+import { type Json, reportOf, textOf } from './eventFields.js'
+import { type EventSource, eventsWithToken } from './eventSource.js'
 
 /** Mailjet: a token as the password, or as `?token=`, in the webhook's URL. */
 export function mailjetEvents({ token }: { token: string }): EventSource {

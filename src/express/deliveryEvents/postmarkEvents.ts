@@ -1,15 +1,6 @@
 import type { RecipientDeliveryReport } from '../../index.js'
-import {
-  basicOf,
-  eventsIn,
-  EventsRefused,
-  type EventSource,
-  type Json,
-  parseJson,
-  reportOf,
-  sameSecret,
-  textOf,
-} from './eventSource.js'
+import { type Json, reportOf, textOf } from './eventFields.js'
+import { basicOf, batchOf, EventsRefused, type EventSource, sameSecret } from './eventSource.js'
 
 /** Postmark: Basic authentication in the webhook's URL. */
 export function postmarkEvents({ username, password }: { username: string; password: string }): EventSource {
@@ -19,9 +10,7 @@ export function postmarkEvents({ username, password }: { username: string; passw
       // Both are compared, so that the time says nothing about either.
       const same = [sameSecret(given.username, username), sameSecret(given.password, password)]
       if (same.includes(false)) throw new EventsRefused('UNAUTHORIZED', 'The user name or password is wrong.')
-      const events = eventsIn(parseJson(body))
-      const reports = events.flatMap(toReport)
-      return { reports, ignored: events.length - reports.length }
+      return batchOf(body, toReport)
     },
   }
 }

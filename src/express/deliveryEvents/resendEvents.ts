@@ -1,19 +1,8 @@
 import { createHmac } from 'node:crypto'
 import type { Request } from 'express'
 import { type RecipientDeliveryReport, ThreadpostError } from '../../index.js'
-import {
-  EventsRefused,
-  type EventSource,
-  type Json,
-  listOf,
-  objectOf,
-  parseJson,
-  reportOf,
-  requireRecent,
-  sameSecret,
-  textOf,
-  timeOf,
-} from './eventSource.js'
+import { type Json, listOf, objectOf, reportOf, textOf, timeOf } from './eventFields.js'
+import { type EventSource, parseJson, requireRecent, requireSignature, sameSecret } from './eventSource.js'
 
 /** Resend: Standard Webhooks, as Svix sends them: an HMAC (SHA-256) over id, timestamp, and body. */
 export function resendEvents({ secret }: { secret: string }): EventSource {
@@ -29,8 +18,7 @@ export function resendEvents({ secret }: { secret: string }): EventSource {
       )
       const expected = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')
       const given = (signatures ?? '').slice(0, 2_000).split(' ').slice(0, 20)
-      if (!given.filter((one) => sameSecret(one, `v1,${expected}`)).length)
-        throw new EventsRefused('UNAUTHORIZED', 'The signature of the request is missing or wrong.')
+      requireSignature(given.filter((one) => sameSecret(one, `v1,${expected}`)).length > 0)
       requireRecent(timeOf(timestamp))
       const reports = toReport(objectOf(parseJson(body)))
       return { reports, ignored: 1 - reports.length, once: `resend:${id}` }

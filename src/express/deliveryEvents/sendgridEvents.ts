@@ -1,14 +1,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { ThreadpostError, type RecipientDeliveryReport } from '../../index.js'
-import {
-  eventsIn,
-  EventsRefused,
-  type EventSource,
-  type Json,
-  parseJson,
-  reportOf,
-  textOf,
-} from './eventSource.js'
+import { type Json, reportOf, textOf } from './eventFields.js'
+import { batchOf, type EventSource, requireSignature } from './eventSource.js'
 
 const SIGNATURE = 'X-Twilio-Email-Event-Webhook-Signature'
 const TIMESTAMP = 'X-Twilio-Email-Event-Webhook-Timestamp'
@@ -20,11 +13,8 @@ export function sendgridEvents({ publicKey }: { publicKey: string }): EventSourc
     read: (request, body) => {
       const signed = Buffer.concat([Buffer.from(request.get(TIMESTAMP) ?? ''), body])
       const signature = Buffer.from(request.get(SIGNATURE) ?? '', 'base64')
-      if (!verify('sha256', signed, { key, dsaEncoding: 'der' }, signature))
-        throw new EventsRefused('UNAUTHORIZED', 'The signature of the request is missing or wrong.')
-      const events = eventsIn(parseJson(body))
-      const reports = events.flatMap(toReport)
-      return { reports, ignored: events.length - reports.length }
+      requireSignature(verify('sha256', signed, { key, dsaEncoding: 'der' }, signature))
+      return batchOf(body, toReport)
     },
   }
 }

@@ -1,15 +1,12 @@
 import { verify, X509Certificate } from 'node:crypto'
 import type { RecipientDeliveryReport } from '../../index.js'
+import { type Json, listOf, objectOf, reportOf, textOf } from './eventFields.js'
 import {
   type EventBatch,
   EventsRefused,
   type EventSource,
-  type Json,
-  listOf,
-  objectOf,
   parseJson,
-  reportOf,
-  textOf,
+  requireSignature,
 } from './eventSource.js'
 
 export interface SesEventOptions {
@@ -70,8 +67,7 @@ export function sesEvents({ topics, fetch: request = fetch }: SesEventOptions): 
       if (topic === undefined || !topics.includes(topic))
         throw new EventsRefused('UNAUTHORIZED', 'The topic is not among the option ses.topics.')
       const notifies = message['Type'] === 'Notification'
-      if (!(await isSigned(message, notifies ? NOTIFICATION : CONFIRMATION)))
-        throw new EventsRefused('UNAUTHORIZED', 'The signature of the request is missing or wrong.')
+      requireSignature(await isSigned(message, notifies ? NOTIFICATION : CONFIRMATION))
       if (notifies) return eventsOf(message)
       if (message['Type'] === 'SubscriptionConfirmation')
         await confirm(message['SubscribeURL'], topic, request)

@@ -1,4 +1,4 @@
-import { html, type Html, logo, page } from '../../web/page.js'
+import { html, type Html, logo, page, textField } from '../../web/page.js'
 import { Demo } from './demo.js'
 import { demoSection } from './demoView.js'
 
@@ -77,22 +77,18 @@ export function startPage({ inbox, demo, threaded }: StartPageContents): string 
                   : 'The welcome mail is sent to this address.'
               }
             </p>
-            <label for="name">Name</label>
-            <input
-              id="name"
-              name="name"
-              autocomplete="name"
-              maxlength="100"
-              value="${inbox ? 'Ada Lovelace' : ''}"
-            />
-            <label for="email">Email</label>
-            <input
-              id="email"
-              name="email"
-              type="email"
-              autocomplete="email"
-              value="${inbox ? 'ada@example.com' : ''}"
-            />
+            ${textField('name', 'Name', {
+              name: 'name',
+              autocomplete: 'name',
+              maxlength: 100,
+              value: inbox ? 'Ada Lovelace' : '',
+            })}
+            ${textField('email', 'Email', {
+              name: 'email',
+              type: 'email',
+              autocomplete: 'email',
+              value: inbox ? 'ada@example.com' : '',
+            })}
             <p class="error" id="error" role="alert" hidden></p>
             <button class="button primary" type="submit">Sign up</button>
             ${
