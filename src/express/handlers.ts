@@ -7,12 +7,16 @@ import {
   type MjmlMail,
   type Receipt,
   type Schedule,
+  type SuppressionInput,
+  type SuppressionQuery,
   ThreadpostError,
 } from '../index.js'
 import { invalid, type Problem, problemOf } from '../web/problem.js'
 import { checked, listQueryOf } from '../web/requestSchema.js'
 import { metricsRegistry } from './prometheus.js'
 import { EraseRequest, RenderRequest, type ScheduleSummary } from './schemas/serviceSchema.js'
+import { ListSuppressions, RemoveSuppression } from './schemas/suppressionSchema.js'
+import { Redelivery } from './schemas/webhookSchema.js'
 
 /** The result for each mail of a batch, in order. */
 type BatchResult = Receipt | Problem
@@ -184,6 +188,54 @@ export function serviceHandlers(mailer: Mailer, who: (request: Request) => strin
     isReady: async (_request, response) => {
       await mailer.stats()
       response.json({ status: 'ready' })
+    },
+  } satisfies Record<string, RequestHandler>
+}
+
+/** Handlers for the list of addresses that get no more mail. */
+export function suppressionHandlers({ suppressions }: Mailer) {
+  return {
+    listSuppressions: async (request, response) => {
+      response.json(await suppressions.list(checked(ListSuppressions, request.query) as SuppressionQuery))
+    },
+
+    addSuppression: async (request, response) => {
+      response.status(201).json(await suppressions.add(request.body as SuppressionInput))
+    },
+
+    removeSuppression: async (request, response) => {
+      const { address, ...which } = checked(RemoveSuppression, request.query)
+      if (!(await suppressions.remove(address, which)))
+        throw new ThreadpostError('NOT_FOUND', 'This address is not on the list.')
+      response.status(204).end()
+    },
+
+    exportSuppressions: async (_request, response) => {
+      response.type('text/csv').set('Content-Disposition', 'attachment; filename="suppressions.csv"')
+      for await (const line of suppressions.exportCsv())
+        if (!response.write(line))
+          await new Promise((resolve) => response.once('drain', resolve).once('close', resolve))
+      response.end()
+    },
+
+    importSuppressions: async (request, response) => {
+      response.json(await suppressions.importCsv(request.body as string))
+    },
+  } satisfies Record<string, RequestHandler>
+}
+
+/** Handlers for the endpoints that receive the mailer's events. */
+export function webhookHandlers({ webhooks }: Mailer) {
+  return {
+    listWebhooks: async (_request, response) => {
+      response.json({ webhooks: (await webhooks?.list()) ?? [] })
+    },
+
+    redeliverWebhook: async (request, response) => {
+      if (webhooks === undefined) throw new ThreadpostError('NOT_FOUND', 'There is no such webhook.')
+      const { event } = checked(Redelivery, request.body ?? {})
+      const id = String(request.params['id'])
+      response.json({ events: await webhooks.redeliver(id, { event }) })
     },
   } satisfies Record<string, RequestHandler>
 }

@@ -18,12 +18,10 @@ import { refuseImageRequests, pageHeaders } from '../web/page.js'
 import { notFound, problemHandler } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
 import { Authenticator } from './authenticator.js'
-import { messageHandlers, serviceHandlers } from './handlers.js'
+import { messageHandlers, serviceHandlers, suppressionHandlers, webhookHandlers } from './handlers.js'
 import { loginPages, sessionHandlers } from './login.js'
 import { type Operation, type OperationName, OPERATIONS } from './operations.js'
 import type { Auth } from './session.js'
-import { suppressionHandlers } from './suppressionHandlers.js'
-import { webhookHandlers } from './webhookHandlers.js'
 
 /** This path also has a page, which `loginPages()` adds to the router first. */
 const PAGE = '/login'

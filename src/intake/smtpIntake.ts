@@ -5,7 +5,6 @@ import { isRefusal, replyTo, type SmtpRefusal } from './smtpReply.js'
 import type { SubmissionPolicy } from './submissionPolicy.js'
 import { type ReceivedSubmission, SubmissionServer } from './submissionServer.js'
 import { sendSubmitted, submittedMailOf } from './submittedMail.js'
-import { takeReport } from './submittedReport.js'
 
 /** A running SMTP server that passes mail to a mailer. */
 export interface SmtpIntake {
@@ -65,4 +64,15 @@ async function submit(
 
 function replyFor({ id, duplicate, durable }: Receipt): string {
   return `${duplicate ? 'Already queued as' : 'Queued as'} ${id}${durable ? '' : ', in memory only'}`
+}
+
+/** Hands a report to the mailer. The address that it was sent to names the message, and is added as Delivered-To; without it, nothing proves the report. */
+async function takeReport(mailer: Mailer, octets: string, to: readonly string[]): Promise<string> {
+  const fields = to.map((address) => `Delivered-To: ${address}\r\n`).join('')
+  const matched = await mailer.report({
+    raw: Buffer.concat([Buffer.from(fields), Buffer.from(octets, 'latin1')]),
+    unverified: true,
+  })
+  // A report about an unknown message is no reason for the server to report that in turn.
+  return matched === 0 ? 'Report received, it matches no message' : 'Report received'
 }

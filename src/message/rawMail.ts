@@ -3,7 +3,6 @@ import { ThreadpostError } from '../errors.js'
 import type { Content, Mailbox } from '../protocol/tasks.js'
 import { isPlainObject, kindOf, Validator } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
-import { decodeEncodedWords } from './encodedWords.js'
 import { DELIVERY_FIELDS } from './mailFields.js'
 
 /** The fields that a mail with a finished message may have. */
@@ -14,6 +13,9 @@ const FIELD = /^[!-9;-~]+[ \t]*:/
 const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/
 const TRACE = /^(?:received|date|message-id)[ \t]*:.*(?:\r\n[ \t].*)*\r\n/gim
 const ASCII = /^[\x00-\x7f]*$/
+const ENCODED_WORD = /=\?([^?\s]{1,40})\?([bq])\?([^?\s]{0,2000})\?=/gi
+/** White space between two encoded words is not part of the text (RFC 2047 section 6.2). */
+const BETWEEN = /(\?=)[ \t]{1,100}(?==\?)/g
 
 /** The content of a finished message and its envelope. */
 export interface RawParts {
@@ -116,4 +118,26 @@ function authorOf(from: string, envelopeFrom: string, check: Validator): Mailbox
     if (envelopeFrom === '') check.fail('raw', 'has a From field without a valid address')
     return { address: envelopeFrom }
   }
+}
+
+/** Decodes the encoded words of a header value (RFC 2047). A word in an unknown charset stays as it is. */
+function decodeEncodedWords(value: string): string {
+  if (!value.includes('=?')) return value
+  return value
+    .replace(BETWEEN, '$1')
+    .replace(ENCODED_WORD, (word, charset: string, encoding: string, text: string) => {
+      const octets = encoding.toLowerCase() === 'b' ? Buffer.from(text, 'base64') : fromQ(text)
+      try {
+        return new TextDecoder(charset.replace(/\*.*/, '')).decode(octets)
+      } catch {
+        return word
+      }
+    })
+}
+
+function fromQ(text: string): Buffer {
+  const octets = text
+    .replaceAll('_', ' ')
+    .replace(/=([0-9a-f]{2})/gi, (_code, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Buffer.from(octets, 'latin1')
 }

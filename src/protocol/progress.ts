@@ -28,3 +28,18 @@ export interface Timings {
   connect?: number
   transaction?: number
 }
+
+/** A record, so that the compiler finds a missing step. */
+const STEPS: Readonly<Record<keyof Timings, true>> = {
+  queue: true,
+  clone: true,
+  load: true,
+  compile: true,
+  render: true,
+  compose: true,
+  connect: true,
+  transaction: true,
+}
+
+/** The steps of an attempt that are timed, in order. */
+export const TIMING_STEPS = Object.keys(STEPS) as (keyof Timings)[]

@@ -94,7 +94,6 @@ export async function moveQueue(
     left: 0,
   }
   result.records += await copyRecords(from.records, to.records, options.records)
-  const mover = new Mover(source, target, result)
   for (let moved = -1, total = 0; moved !== result.waiting + result.settled;) {
     moved = result.waiting + result.settled
     const ids = await idsOf(source, options.history)
@@ -103,7 +102,7 @@ export async function moveQueue(
     result.unchecked = 0
     result.left = ids.length
     for (let at = 0; at < ids.length; at += BATCH) {
-      await mover.move(ids.slice(at, at + BATCH))
+      await moveBatch(source, target, ids.slice(at, at + BATCH), result)
       options.progress(result.waiting + result.settled, total)
     }
   }
@@ -195,54 +194,46 @@ async function idsOf(source: QueueTransfer, history: boolean): Promise<string[]>
   }
 }
 
-/** Moves messages one batch at a time. */
-class Mover {
-  readonly #source: QueueTransfer
-  readonly #target: QueueTransfer
-  readonly #result: MoveResult
-
-  constructor(source: QueueTransfer, target: QueueTransfer, result: MoveResult) {
-    this.#source = source
-    this.#target = target
-    this.#result = result
+/** Moves one batch of messages. */
+async function moveBatch(
+  source: QueueTransfer,
+  target: QueueTransfer,
+  ids: readonly string[],
+  result: MoveResult,
+): Promise<void> {
+  const read = await source.read(ids)
+  result.unchecked += read.filter((row) => row === undefined).length
+  const rows = read.filter((row): row is WholeRow => row !== undefined && statusOf(row) !== 'sending')
+  if (rows.length === 0) return
+  const answers = await target.insert(rows)
+  const there = rows.filter((row, index) => isThere(row, answers[index], result))
+  const removed = await source.remove(there)
+  for (const [index, row] of there.entries()) {
+    if (removed[index] === true) result.left--
+    else await takeBack(row, target)
+    if (removed[index] !== true) continue
+    if (isSettled(statusOf(row))) result.settled++
+    else result.waiting++
   }
+}
 
-  async move(ids: readonly string[]): Promise<void> {
-    const read = await this.#source.read(ids)
-    this.#result.unchecked += read.filter((row) => row === undefined).length
-    const rows = read.filter((row): row is WholeRow => row !== undefined && statusOf(row) !== 'sending')
-    if (rows.length === 0) return
-    const results = await this.#target.insert(rows)
-    const there = rows.filter((row, index) => this.#isThere(row, results[index]))
-    const removed = await this.#source.remove(there)
-    for (const [index, row] of there.entries()) {
-      if (removed[index] === true) this.#result.left--
-      else await this.#takeBack(row)
-      if (removed[index] !== true) continue
-      if (isSettled(statusOf(row))) this.#result.settled++
-      else this.#result.waiting++
-    }
-  }
+function isThere(row: WholeRow, answer: TransferResult | undefined, result: MoveResult): boolean {
+  if (answer === 'full')
+    throw new ThreadpostError(
+      'QUEUE_FULL',
+      'to: there is no room for more messages. Make room and run this again: it continues where it ended',
+      { path: 'to' },
+    )
+  if (answer === 'conflict' && result.conflicts.length < MAX_NAMED) result.conflicts.push(unpackHead(row).id)
+  if (answer === 'known') result.resumed++
+  return answer === 'stored' || answer === 'known'
+}
 
-  #isThere(row: WholeRow, result: TransferResult | undefined): boolean {
-    if (result === 'full')
-      throw new ThreadpostError(
-        'QUEUE_FULL',
-        'to: there is no room for more messages. Make room and run this again: it continues where it ended',
-        { path: 'to' },
-      )
-    const { conflicts } = this.#result
-    if (result === 'conflict' && conflicts.length < MAX_NAMED) conflicts.push(unpackHead(row).id)
-    if (result === 'known') this.#result.resumed++
-    return result === 'stored' || result === 'known'
-  }
-
-  /** The message has changed in the source after it was read, and is moved again as it is then. */
-  async #takeBack(row: StoredRow): Promise<void> {
-    const [stored] = await this.#target.read([unpackHead(row).id])
-    // A process that delivers from the target may have sent it.
-    if (stored?.status === row.status) await this.#target.remove([stored])
-  }
+/** The message has changed in the source after it was read, and is moved again as it is then. */
+async function takeBack(row: StoredRow, target: QueueTransfer): Promise<void> {
+  const [stored] = await target.read([unpackHead(row).id])
+  // A process that delivers from the target may have sent it.
+  if (stored?.status === row.status) await target.remove([stored])
 }
 
 /** Copies the records that the target doesn't have. @returns how many */

@@ -1,5 +1,6 @@
 import type { Reported } from '../feedback/deliveryStates.js'
-import type { MessageState } from '../message/messageState.js'
+import type { Logger } from '../logging/logger.js'
+import { enter, type MailJob, type MessageState, settle } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import {
   type ActionTarget,
@@ -9,7 +10,7 @@ import {
   recordsOfAction,
   replacing,
 } from './actions.js'
-import type { ChangeListener, RecordsOf, Retention } from './driver.js'
+import type { ChangeListener, Consumer, RecordsOf, Retention } from './driver.js'
 import type { RowCipher } from './encryption/rowCipher.js'
 import type { ChangeResult, RecordChange } from './records.js'
 import { packJob, packState, unpackHead, unpackState } from './rowCodec.js'
@@ -93,6 +94,30 @@ export class StoredMutations {
       return show({ ...row, ...packState(state), head: packJob(after, 0).head }, paused)
     }
   }
+}
+
+/** A message whose process died while delivering it, with its new state. */
+export interface RecoveredMessage {
+  job: MailJob
+  state: MessageState
+  /** Processes that have died while delivering it. */
+  losses: number
+}
+
+/** Decides about a message whose process died while delivering it: it is settled, or queued again. */
+export function recoverStored(
+  row: StoredRow & { losses: number },
+  consumer: Pick<Consumer, 'recover'>,
+  logger: Logger,
+): RecoveredMessage {
+  const job = unpackHead(row)
+  const state = unpackState(row, job)
+  const losses = row.losses + 1
+  logger.warn({ id: job.id, losses }, 'Recovering a message whose process died')
+  const settlement = consumer.recover({ job, state }, undefined, losses)
+  if (settlement === undefined) enter(state, 'queued', Date.now())
+  else settle(state, settlement, Date.now())
+  return { job, state, losses }
 }
 
 /** A change of a message that comes with records. */

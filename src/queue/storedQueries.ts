@@ -1,7 +1,7 @@
 import { isId } from '../message/ids.js'
-import { isSettled, type MailJob, type Status } from '../message/messageState.js'
+import { isSettled, type Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
-import type { ListQuery, MessagePage, QueuedMessage, QueueStats, StatusCounts } from './driver.js'
+import type { ListQuery, MessagePage, QueueDriver, QueuedMessage, StatusCounts } from './driver.js'
 import { cursorPosition, pageLimit, matches, paginate, shownCounts, shownStatus } from './listing.js'
 import { boundSubject, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from './rowCodec.js'
 import type { LoadedRow, StoredRow } from './storedRow.js'
@@ -30,64 +30,62 @@ export interface MessageReader {
 /** Runs a command for a caller. @throws ThreadpostError `QUEUE_UNAVAILABLE` if the server does not answer it */
 export type Guard = <T>(command: () => Promise<T>) => Promise<T>
 
-/** Reads the messages on a server, for a driver whose methods of these names these are. Each throws `QUEUE_UNAVAILABLE` while the server can't be reached. */
-export class StoredQueries {
-  readonly #store: MessageReader
-  readonly #guard: Guard
-
-  constructor(store: MessageReader, guard: Guard) {
-    this.#store = store
-    this.#guard = guard
-  }
-
-  readonly find = async (id: string): Promise<Message | undefined> => {
-    const { paused, rows } = await this.#guard(() => this.#store.find([id]))
-    return rows[0] && show(rows[0], paused)
-  }
-
-  readonly load = async (id: string): Promise<MailJob | 'dropped' | undefined> => {
-    const row = await this.#guard(() => this.#store.load(id))
-    return row && unpackLoaded(row)
-  }
-
-  readonly list = async (query: ListQuery): Promise<MessagePage> => {
-    const limit = pageLimit(query)
-    const { q = '' } = query
-    if (isId(q)) return this.#listOne(q, query)
-    let paused = false
-    return scan(query, {
-      read: async (before) => {
-        const page = await this.#guard(() => this.#store.list(before, limit, query.status))
-        ;({ paused } = page)
-        return { rows: page.rows, next: page.rows.length < limit ? undefined : page.rows.at(-1)!.seq }
-      },
-      matches: (row) => fits(row, paused, query),
-      show: (row) => show(row, paused),
-    })
-  }
-
-  readonly stats = async (): Promise<QueueStats> => {
-    const { counts, ...rest } = await this.#guard(() => this.#store.stats())
-    return { ...shownCounts(counts, rest.paused), ...rest }
-  }
-
+/** What a driver reads on a server. Its methods throw `QUEUE_UNAVAILABLE` while the server can't be reached. */
+export interface StoredQueries extends Pick<QueueDriver, 'find' | 'load' | 'list' | 'stats'> {
   /** Reads a message for its change listener if another process has settled it. Undefined while the server can't be reached. */
-  async settledElsewhere(id: string): Promise<QueuedMessage | undefined> {
-    const found = await this.#store.find([id]).catch(() => undefined)
-    const row = found?.rows[0]
-    if (row === undefined || !isSettled(statusOf(row))) return undefined
-    const job = unpackHead(row)
-    return { job, state: unpackState(row, job), elsewhere: true }
-  }
+  settledElsewhere(id: string): Promise<QueuedMessage | undefined>
+}
 
-  async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
-    const { paused, rows } = await this.#guard(() => this.#store.find([id]))
+export function storedQueries(store: MessageReader, guard: Guard): StoredQueries {
+  const listOne = async (id: string, query: ListQuery): Promise<MessagePage> => {
+    const { paused, rows } = await guard(() => store.find([id]))
     const [row] = rows
     return paginate(row === undefined ? [] : [row], query, {
       position: ({ seq }) => seq,
       matches: (row) => fits(row, paused, query),
       show: (row) => show(row, paused),
     })
+  }
+
+  return {
+    async find(id) {
+      const { paused, rows } = await guard(() => store.find([id]))
+      return rows[0] && show(rows[0], paused)
+    },
+
+    async load(id) {
+      const row = await guard(() => store.load(id))
+      return row && unpackLoaded(row)
+    },
+
+    async list(query) {
+      const limit = pageLimit(query)
+      const { q = '' } = query
+      if (isId(q)) return listOne(q, query)
+      let paused = false
+      return scan(query, {
+        read: async (before) => {
+          const page = await guard(() => store.list(before, limit, query.status))
+          ;({ paused } = page)
+          return { rows: page.rows, next: page.rows.length < limit ? undefined : page.rows.at(-1)!.seq }
+        },
+        matches: (row) => fits(row, paused, query),
+        show: (row) => show(row, paused),
+      })
+    },
+
+    async stats() {
+      const { counts, ...rest } = await guard(() => store.stats())
+      return { ...shownCounts(counts, rest.paused), ...rest }
+    },
+
+    async settledElsewhere(id) {
+      const found = await store.find([id]).catch(() => undefined)
+      const row = found?.rows[0]
+      if (row === undefined || !isSettled(statusOf(row))) return undefined
+      const job = unpackHead(row)
+      return { job, state: unpackState(row, job), elsewhere: true }
+    },
   }
 }
 

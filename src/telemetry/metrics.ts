@@ -1,6 +1,7 @@
 import type { DeliveryState } from '../feedback/deliveryStates.js'
 import { isSettled, type MessageState, type Status } from '../message/messageState.js'
 import type { Outcome, Timings } from '../protocol/outcome.js'
+import { TIMING_STEPS } from '../protocol/progress.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import { Histogram, type HistogramSnapshot } from '../structures/histogram.js'
 
@@ -43,19 +44,6 @@ export interface ReportedCount {
 
 /** Combinations of state, transport and template that are counted apart. */
 const MAX_COMBINATIONS = 5_000
-
-/** The steps in their order. A record, so that the compiler finds a missing one. */
-const STEPS: Readonly<Record<TimingStep, true>> = {
-  queue: true,
-  clone: true,
-  load: true,
-  compile: true,
-  render: true,
-  compose: true,
-  connect: true,
-  transaction: true,
-}
-const TIMING_STEPS = Object.keys(STEPS) as TimingStep[]
 
 /** Upper bounds of the latency's buckets, in ms. */
 export const LATENCY_BOUNDS: readonly number[] = [

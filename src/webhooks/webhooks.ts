@@ -50,8 +50,7 @@ const PRUNE_AFTER = 60_000
 const SHOWN_FAILURES = 20
 const REDELIVERY_STEP = 200
 /** Milliseconds for requests when the mailer closes: with a queue that keeps the events, and with one that doesn't. */
-const DURABLE_GRACE = 2_000
-const MEMORY_GRACE = 5_000
+const GRACE = { durable: 2_000, memory: 5_000 }
 
 /**
  * Sends the mailer's events to endpoints. Events of messages are stored with the change of the message, so that none is lost with
@@ -202,7 +201,7 @@ export class Webhooks {
     await this.#recorder.flush()
     // Events in memory end with the process, so they are sent if their receivers answer.
     const ended = this.#known.map(({ sender }) => (this.#durable ? sender.finish() : sender.untilIdle()))
-    const grace = Math.min(deadline, this.#durable ? DURABLE_GRACE : MEMORY_GRACE)
+    const grace = Math.min(deadline, GRACE[this.#durable ? 'durable' : 'memory'])
     await waitAtMost(
       Promise.all(ended).then(() => undefined),
       grace,

@@ -44,6 +44,8 @@ const MAIL = {
   attachments: [],
 } as unknown as ReceivedMail
 
+const ADDRESS_SYNTAX = ['"', '\\', '<', '>', '@', ',', '(', ':', ' ', 'a', '.']
+
 interface Target {
   name: string
   /** Pieces of which inputs are made. */
@@ -80,25 +82,7 @@ const TARGETS: Target[] = [
   },
   {
     name: 'lists of addresses',
-    pieces: [
-      '"',
-      '\\',
-      '<',
-      '>',
-      '@',
-      ',',
-      '(',
-      ')',
-      ':',
-      ';',
-      ' ',
-      'a',
-      '.',
-      'a@b.example',
-      '"\\',
-      'ß',
-      '\u200b',
-    ],
+    pieces: [...ADDRESS_SYNTAX, ')', ';', 'a@b.example', '"\\', 'ß', '\u200b'],
     run: (text) => parseMailboxList(text, 'to', check, 50),
   },
   {
@@ -178,27 +162,7 @@ const TARGETS: Target[] = [
   },
   {
     name: 'bodies over HTTP',
-    pieces: [
-      '"',
-      '\\',
-      '<',
-      '>',
-      '@',
-      ',',
-      '(',
-      ':',
-      ' ',
-      'a',
-      '.',
-      '{',
-      '[',
-      '\n',
-      '__proto__',
-      'ß',
-      '\u200b',
-      '=',
-      '1',
-    ],
+    pieces: [...ADDRESS_SYNTAX, '{', '[', '\n', '__proto__', 'ß', '\u200b', '=', '1'],
     run: acceptBodies,
   },
   {

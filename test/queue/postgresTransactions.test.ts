@@ -26,19 +26,7 @@ const LIBRARIES: Record<
     const pool = new pg.Pool({ connectionString: url })
     return {
       end: () => pool.end(),
-      async inTransaction(work) {
-        const client = await pool.connect()
-        try {
-          await client.query('BEGIN')
-          await work(client)
-          await client.query('COMMIT')
-        } catch (error) {
-          await client.query('ROLLBACK')
-          throw error
-        } finally {
-          client.release()
-        }
-      },
+      inTransaction: transactionsOn(pool),
     }
   },
   // Without the libraries themselves: an object whose method takes and returns the same.
@@ -139,21 +127,22 @@ async function rowsOf(client: Transaction, text: string, values: unknown[]): Pro
 function clientOf({ url }: Pick<SharedPostgres, 'url'>): { pool: pg.Pool; inTransaction: InTransaction } {
   const pool = new pg.Pool({ connectionString: url, max: 8 })
   onTestFinished(() => pool.end())
-  return {
-    pool,
-    async inTransaction(work) {
-      const client = await pool.connect()
+  return { pool, inTransaction: transactionsOn(pool) }
+}
+
+function transactionsOn(pool: pg.Pool): InTransaction {
+  return async (work) => {
+    const client = await pool.connect()
+    try {
       await client.query('BEGIN')
-      try {
-        await work(client)
-        await client.query('COMMIT')
-      } catch (error) {
-        await client.query('ROLLBACK')
-        throw error
-      } finally {
-        client.release()
-      }
-    },
+      await work(client)
+      await client.query('COMMIT')
+    } catch (error) {
+      await client.query('ROLLBACK')
+      throw error
+    } finally {
+      client.release()
+    }
   }
 }
 

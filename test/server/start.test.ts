@@ -2,6 +2,7 @@ import path from 'node:path'
 import type { MailerOptions } from 'threadpost'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type * as built from '../../src/server/server.js'
+import type { RunResult } from '../../src/server/start/demoRun.js'
 import { testInbox, testMailer } from '../support/mailer.js'
 
 const { startServer } = (await import(
@@ -36,18 +37,9 @@ interface Frame {
       doubled: number
       unexplained: number
     }
-    result?: Result
+    result?: RunResult
   }
-  results?: { threads?: Result; inline?: Result; compiled?: Result; disturbed?: Result }
-}
-
-interface Result {
-  number: number
-  seconds: number
-  failed: number
-  delay: { max: number; sending: number }
-  loading?: { seconds: number; delay: number }
-  disturbed: string[]
+  results?: { threads?: RunResult; inline?: RunResult; compiled?: RunResult; disturbed?: RunResult }
 }
 
 async function* frames(url: string): AsyncGenerator<Frame, void, undefined> {

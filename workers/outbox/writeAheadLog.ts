@@ -5,8 +5,7 @@ import { BUSY_TIMEOUT } from './databaseFile.js'
 /** Bytes of the log from which no message is accepted. Only a reader that doesn't end lets it grow so far. */
 const MAX_SIZE = 128 * 1024 * 1024
 /** Milliseconds between two attempts to empty the log while there is traffic, and when there is none. */
-const BUSY_PAUSE = 10_000
-const IDLE_PAUSE = 500
+const PAUSE = { busy: 10_000, idle: 500 }
 
 /**
  * SQLite's write-ahead log. It still contains what was dropped from the file, so it is emptied soon after that: a checkpoint
@@ -42,7 +41,7 @@ export class WriteAheadLog {
   tick(idle: boolean): void {
     if (!this.#hasDropped && !this.#full) return
     const now = performance.now()
-    if (now - this.#triedAt < (idle ? IDLE_PAUSE : BUSY_PAUSE)) return
+    if (now - this.#triedAt < PAUSE[idle ? 'idle' : 'busy']) return
     this.#triedAt = now
     this.#empty()
   }

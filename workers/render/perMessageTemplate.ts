@@ -20,6 +20,14 @@ export interface BindInput {
   variables: Variables
 }
 
+/** The sources of one message's parts. */
+export interface BoundSource {
+  source: string
+  subject: string
+  preheader: string
+  text: string | undefined
+}
+
 function mjmlEncoder({ urlSchemes }: Helpers): OutputEncoder {
   return {
     escape: (text, node) => escapeHtml(node.loose ? rejectScheme(text, node, urlSchemes) : text),
@@ -113,7 +121,7 @@ export class PerMessageTemplate {
   }
 
   /** Returns the MJML source with the data in it. @throws TemplateFailure */
-  bind(input: BindInput): { source: string; subject: string; preheader: string; text: string | undefined } {
+  bind(input: BindInput): BoundSource {
     const run = new BindingRun()
     const row = this.#mjml.bind(input.data, input.variables, run)
     const line = (binder: Binder | undefined) =>

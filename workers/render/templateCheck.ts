@@ -2,8 +2,9 @@ import type { JsonObject } from '../../src/protocol/tasks.js'
 import { annotate } from './analysis/annotate.js'
 import { checkTags, type Problem, type WrittenAttribute } from './analysis/tagCheck.js'
 import type { Helpers } from './bind/helperCall.js'
+import type { TemplateLanguage } from './languages/language.js'
 import { loadMjmlValidation, type MjmlResult } from './mjml.js'
-import { PerMessageTemplate } from './perMessageTemplate.js'
+import { type BoundSource, PerMessageTemplate } from './perMessageTemplate.js'
 import {
   MJML_ELEMENTS,
   parseTemplate,
@@ -31,11 +32,7 @@ export interface CheckResult {
  * Finds every error of a template: expressions, closing tags, components and attributes that MJML doesn't know, and the problems that
  * MJML's own validation finds once the sample data is bound.
  */
-export async function checkTemplate(
-  source: VariantSource,
-  helpers: Helpers,
-  sample: SampleInput | undefined,
-): Promise<CheckResult> {
+export const checkTemplate: TemplateLanguage['check'] = async (source, helpers, sample) => {
   const failures: TemplateFailure[] = []
   const result: CheckResult = { errors: [], warnings: [] }
   const parsed = collect(failures, () => parseTemplate(source, MJML_ELEMENTS, failures))
@@ -50,11 +47,19 @@ export async function checkTemplate(
     if (failures.length === 0 && problems.length === 0 && sample !== undefined)
       await validateSample(parsed.trees, attributes, helpers, sample, result)
   }
-  result.errors.unshift(...new Set(failures.map(({ message }) => message)))
-  return result
+  return withFailures(result, failures)
 }
 
-function collect<T>(failures: TemplateFailure[], work: () => T): T | undefined {
+/** Adds each failure once, before the other errors. */
+export function withFailures(
+  { errors, warnings }: CheckResult,
+  failures: readonly TemplateFailure[],
+): CheckResult {
+  return { errors: [...new Set(failures.map(({ message }) => message)), ...errors], warnings }
+}
+
+/** Runs a step of a check. @returns undefined if it failed: the failure is added to the others */
+export function collect<T>(failures: TemplateFailure[], work: () => T): T | undefined {
   try {
     return work()
   } catch (error) {
@@ -127,22 +132,29 @@ async function validateSample(
   trees: TemplateTrees,
   attributes: readonly WrittenAttribute[],
   helpers: Helpers,
-  { data, globals, locale }: SampleInput,
+  sample: SampleInput,
   result: CheckResult,
 ): Promise<void> {
-  const variables = { app: globals, context: undefined, locale }
-  let bound: string
+  const bound = bindSample(new PerMessageTemplate(trees, helpers), sample, result)
+  if (bound === undefined || trees.mjml.length === 0) return
+  const validate = await loadMjmlValidation()
+  for (const problem of await validate(bound.source)) result.errors.push(locate(problem, attributes))
+}
+
+/** Binds the sample data. @returns undefined if that fails: the result then has the reason */
+export function bindSample(
+  template: PerMessageTemplate,
+  { data, globals, locale }: SampleInput,
+  result: CheckResult,
+): BoundSource | undefined {
   try {
-    bound = new PerMessageTemplate(trees, helpers).bind({ data, variables }).source
+    return template.bind({ data, variables: { app: globals, context: undefined, locale } })
   } catch (error) {
     if (!(error instanceof TemplateFailure)) throw error
     if (error.code === 'MISSING_DATA') result.warnings.push(`the sample data is incomplete: ${error.message}`)
     else result.errors.push(error.message)
-    return
+    return undefined
   }
-  if (trees.mjml.length === 0) return
-  const validate = await loadMjmlValidation()
-  for (const problem of await validate(bound)) result.errors.push(locate(problem, attributes))
 }
 
 /** Adds the places at which the component has the attribute that MJML complains about. Its own line is one of the bound source. */

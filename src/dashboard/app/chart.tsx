@@ -9,7 +9,7 @@ export interface ChartLine {
   fill?: boolean
 }
 
-interface ChartProps {
+export interface ChartProps {
   title: string
   /** The current value as text: the curve is hidden from screen readers. */
   now: string

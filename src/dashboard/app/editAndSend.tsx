@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Message, Receipt } from '../../index.js'
 import type { MessageContents, MessageDetails } from '../viewModels.js'
 import { go, hrefOf } from './navigation.js'
+import { Problem } from './notices.js'
 import { get, messageOf, post } from './request.js'
 import { parseData } from './templatePanels.js'
 
@@ -76,11 +77,7 @@ export function EditAndSend({ id }: { id: string }) {
             <h2 id="edit-title">Edit and send again</h2>
             <p class="dim">This sends a new message. The original stays as it is.</p>
             {draft !== undefined && <Fields draft={draft} edit={setDraft} />}
-            {problem !== '' && (
-              <p class="problem" role="alert">
-                {problem}
-              </p>
-            )}
+            <Problem text={problem} />
             <div class="confirm-buttons">
               <button class="button" type="button" onClick={close}>
                 Go back

@@ -1,6 +1,7 @@
 import type { MessageAttempt, Timings } from '../../index.js'
+import { TIMING_STEPS } from '../../protocol/progress.js'
 import { milliseconds, Time } from './format.js'
-import { Badge, TIMING_STEPS } from './status.js'
+import { Badge } from './status.js'
 
 interface AttemptsProps {
   attempts: readonly MessageAttempt[]

@@ -8,6 +8,7 @@ import { Attempts } from './messageAttempts.js'
 import { MessageContent } from './messageContents.js'
 import { MessageNavigation } from './messageNavigation.js'
 import { hrefOf } from './navigation.js'
+import { News, Problem } from './notices.js'
 import { get, messageOf, post, root, siteLink } from './request.js'
 import { useMay } from './scopes.js'
 import { ACTION_NAMES, ACTIONS, Badge } from './status.js'
@@ -55,14 +56,8 @@ export function Message({ id }: { id: string }) {
   return (
     <article class="message">
       <MessageNavigation id={id} />
-      {problem !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
-      <p class="news" role="status">
-        {news}
-      </p>
+      <Problem text={problem} />
+      <News text={news} />
       {details !== undefined && <Details details={details} act={act} />}
     </article>
   )

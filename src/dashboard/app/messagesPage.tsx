@@ -7,6 +7,7 @@ import { plural } from './format.js'
 import { changeKeyOf, useLive } from './liveState.js'
 import { MessageTable } from './messageTable.js'
 import { hrefOf } from './navigation.js'
+import { News, Problem } from './notices.js'
 import { get, messageOf, post, urlOf } from './request.js'
 import { ACTIONS } from './status.js'
 
@@ -155,14 +156,8 @@ export function Messages({ query }: { query: URLSearchParams }) {
         perform={perform}
         clear={clear}
       />
-      <p class="news" role="status">
-        {news}
-      </p>
-      {problem !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <News text={news} />
+      <Problem text={problem} />
       {total !== undefined && rows.length > 0 && <Total total={total} filters={filters} />}
       {listed !== undefined && rows.length === 0 && <NoMessages filtered={search !== ''} />}
       {rows.length > 0 && (

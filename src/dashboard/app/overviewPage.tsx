@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks'
 import type { Activity, Alert } from '../../index.js'
-import { Chart } from './chart.js'
+import { Chart, type ChartProps } from './chart.js'
 import { count, milliseconds, moment, short, Time } from './format.js'
 import { headlineOf } from './headline.js'
 import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
+import { Problem } from './notices.js'
 import { Reasons, Transports } from './overviewPanels.js'
 import { ReportedRates } from './reportedRates.js'
 import { messageOf, post } from './request.js'
@@ -101,6 +102,55 @@ function Charts({ activity }: { activity: Activity }) {
   const percent = (share: number) =>
     `${share >= 0.9995 || share === 0 ? Math.round(100 * share) : (100 * share).toFixed(1)}%`
   const last = points.findLast(({ success }) => success !== null)
+  const charts: Omit<ChartProps, 'span'>[] = [
+    {
+      title: 'Throughput',
+      now: `${short(activity.rate.settled)}/s`,
+      note: `settled, ${short(activity.rate.accepted)}/s accepted, in the last 10 to 20 s`,
+      lines: [
+        { of: 'settled', name: 'settled', color: 'good', fill: true },
+        { of: 'accepted', name: 'accepted', color: 'focus' },
+      ],
+      format: short,
+      top: 4,
+    },
+    {
+      title: 'Success',
+      now: textOf(last?.success, percent),
+      note: last === undefined ? 'nothing was settled' : `of messages settled at ${moment(last.at)}`,
+      lines: [{ of: 'success', name: 'sent', color: 'good', fill: true }],
+      format: percent,
+      top: 1,
+    },
+    {
+      title: 'Latency',
+      now: textOf(last?.p50, milliseconds),
+      note: `median, ${textOf(last?.p99, milliseconds)} at p99, from acceptance to settlement`,
+      lines: [
+        { of: 'p50', name: 'p50', color: 'good' },
+        { of: 'p95', name: 'p95', color: 'warn' },
+        { of: 'p99', name: 'p99', color: 'bad' },
+      ],
+      format: milli,
+      top: 10,
+    },
+    {
+      title: 'Queue depth',
+      now: count(waitingOf(activity)),
+      note: 'messages not settled now',
+      lines: [{ of: 'depth', name: 'waiting', color: 'focus', fill: true }],
+      format: short,
+      top: 10,
+    },
+    {
+      title: 'Event loop delay',
+      now: textOf(now?.loop, milliseconds),
+      note: 'at p99, in the slowest process',
+      lines: [{ of: 'loop', name: 'p99', color: 'brand', fill: true }],
+      format: milli,
+      top: 10,
+    },
+  ]
   return (
     <section aria-labelledby="history-title">
       <div class="section-head">
@@ -122,58 +172,9 @@ function Charts({ activity }: { activity: Activity }) {
         </div>
       </div>
       <div class="charts">
-        <Chart
-          title="Throughput"
-          now={`${short(activity.rate.settled)}/s`}
-          note={`settled, ${short(activity.rate.accepted)}/s accepted, in the last 10 to 20 s`}
-          lines={[
-            { of: 'settled', name: 'settled', color: 'good', fill: true },
-            { of: 'accepted', name: 'accepted', color: 'focus' },
-          ]}
-          format={short}
-          top={4}
-          span={span}
-        />
-        <Chart
-          title="Success"
-          now={textOf(last?.success, percent)}
-          note={last === undefined ? 'nothing was settled' : `of messages settled at ${moment(last.at)}`}
-          lines={[{ of: 'success', name: 'sent', color: 'good', fill: true }]}
-          format={percent}
-          top={1}
-          span={span}
-        />
-        <Chart
-          title="Latency"
-          now={textOf(last?.p50, milliseconds)}
-          note={`median, ${textOf(last?.p99, milliseconds)} at p99, from acceptance to settlement`}
-          lines={[
-            { of: 'p50', name: 'p50', color: 'good' },
-            { of: 'p95', name: 'p95', color: 'warn' },
-            { of: 'p99', name: 'p99', color: 'bad' },
-          ]}
-          format={milli}
-          top={10}
-          span={span}
-        />
-        <Chart
-          title="Queue depth"
-          now={count(waitingOf(activity))}
-          note="messages not settled now"
-          lines={[{ of: 'depth', name: 'waiting', color: 'focus', fill: true }]}
-          format={short}
-          top={10}
-          span={span}
-        />
-        <Chart
-          title="Event loop delay"
-          now={textOf(now?.loop, milliseconds)}
-          note="at p99, in the slowest process"
-          lines={[{ of: 'loop', name: 'p99', color: 'brand', fill: true }]}
-          format={milli}
-          top={10}
-          span={span}
-        />
+        {charts.map((chart) => (
+          <Chart {...chart} span={span} key={chart.title} />
+        ))}
       </div>
     </section>
   )
@@ -195,11 +196,7 @@ function PauseButton({ paused }: { paused: boolean }) {
       <button class={paused ? 'button primary' : 'button'} type="button" onClick={toggle}>
         {paused ? 'Resume sending' : 'Pause sending'}
       </button>
-      {problem !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </div>
   )
 }

@@ -12,6 +12,7 @@ import {
   useFrameSettings,
 } from './mailViewer.js'
 import { go, hrefOf } from './navigation.js'
+import { Problem } from './notices.js'
 import { urlOf, get, messageOf, post, RequestError } from './request.js'
 import { DataEditor, Notes, parseData, TestSend } from './templatePanels.js'
 
@@ -103,7 +104,7 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
       </header>
       <div class="template-body">
         <section class="card template-result" aria-label="Preview">
-          {problem !== undefined && <Problem problem={problem} />}
+          {problem !== undefined && <RenderProblem problem={problem} />}
           {rendered !== undefined && (
             <div class={problem === undefined ? '' : 'faded'}>
               <dl class="facts wide">
@@ -158,7 +159,7 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
   )
 }
 
-function Problem({ problem }: { problem: Error }) {
+function RenderProblem({ problem }: { problem: Error }) {
   const paths = problem instanceof RequestError ? problem.paths : []
   return (
     <div class="problem" role="alert">
@@ -203,11 +204,7 @@ export function Previews({ chosen, locale }: PreviewsProps) {
     <div class="previews">
       <nav class="templates" aria-label="Templates">
         <h1>Previews</h1>
-        {problem !== '' && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
         {templates?.length === 0 && (
           <p class="dim">
             No templates found. Set the mailer’s <code>templates</code> option to a folder of templates.

@@ -3,6 +3,7 @@ import { Confirm } from './confirm.js'
 import { DataTable } from './dataTable.js'
 import { Time } from './format.js'
 import { hrefOf } from './navigation.js'
+import { News } from './notices.js'
 import { callApi, messageOf } from './request.js'
 import { useMay } from './scopes.js'
 import { useLoaded } from './useLoaded.js'
@@ -44,9 +45,7 @@ export function Schedules() {
       <p class="dim">
         Mail that is sent at the times of a cron expression, once for all processes on the queue.
       </p>
-      <p class="news" role="status">
-        {news}
-      </p>
+      <News text={news} />
       {[failure, problem ?? '']
         .filter((text) => text !== '')
         .map((text) => (

@@ -1,4 +1,4 @@
-import type { Phase, Status, Timings } from '../../index.js'
+import type { Status } from '../../index.js'
 import type { Action } from '../viewModels.js'
 
 /**
@@ -19,30 +19,6 @@ export const STATUSES = allOf<Status>({
   failed: true,
   expired: true,
   cancelled: true,
-})
-
-/** The phases of a delivery, in order. */
-export const PHASES = allOf<Phase>({
-  waiting: true,
-  loading: true,
-  rendering: true,
-  composing: true,
-  connecting: true,
-  envelope: true,
-  body: true,
-  replied: true,
-})
-
-/** The steps of an attempt that are timed, in order. */
-export const TIMING_STEPS = allOf<keyof Timings>({
-  queue: true,
-  clone: true,
-  load: true,
-  compile: true,
-  render: true,
-  compose: true,
-  connect: true,
-  transaction: true,
 })
 
 interface ActionLabels {

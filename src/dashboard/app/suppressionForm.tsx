@@ -1,5 +1,6 @@
 import { useRef, useState } from 'preact/hooks'
 import type { Suppression, SuppressionReason } from '../../index.js'
+import { Problem } from './notices.js'
 import { callApi, messageOf } from './request.js'
 
 /** The reasons in words. */
@@ -60,11 +61,7 @@ export function AddEntry({ added }: { added: (entry: Suppression) => void }) {
         <button class="button" type="submit">
           Add
         </button>
-        {problem !== '' && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
       </form>
     </details>
   )

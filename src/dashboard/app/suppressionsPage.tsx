@@ -4,6 +4,7 @@ import { Confirm } from './confirm.js'
 import { DataTable } from './dataTable.js'
 import { Time } from './format.js'
 import { hrefOf } from './navigation.js'
+import { News, Problem } from './notices.js'
 import { callApi, messageOf, RequestError, root } from './request.js'
 import { useMay } from './scopes.js'
 import { SearchForm } from './searchForm.js'
@@ -71,14 +72,8 @@ export function Suppressions({ query }: { query: URLSearchParams }) {
       </p>
       {mayManage && <AddEntry added={({ address }) => changed(`Added ${address}.`)} />}
       {!forbidden && <SuppressionFilters query={query} />}
-      <p class="news" role="status">
-        {news}
-      </p>
-      {failure !== '' && (
-        <p class="problem" role="alert">
-          {failure}
-        </p>
-      )}
+      <News text={news} />
+      <Problem text={failure} />
       {problem !== undefined && (
         <p class="problem" role="alert">
           {forbidden

@@ -1,5 +1,6 @@
 import { useId, useState } from 'preact/hooks'
 import type { JsonObject, Receipt, TemplateInspection } from '../../index.js'
+import { Problem } from './notices.js'
 import { messageOf, post, root } from './request.js'
 
 export type ParsedData = { ok: true; value: JsonObject } | { ok: false; problem: string }
@@ -113,11 +114,7 @@ export function TestSend({ place, data, locale }: TestSendProps) {
           </>
         )}
       </p>
-      {problem !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </section>
   )
 }

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import type { TransportReport } from '../../index.js'
+import { News, Problem } from './notices.js'
 import { messageOf, post } from './request.js'
 import { useMay } from './scopes.js'
 import { type MergedTransport, sentenceOf, stateOf } from './transports.js'
@@ -97,14 +98,8 @@ function Limits({ status: { transport, rate, concurrency } }: { status: MergedTr
       <button class="button" type="submit">
         Change limits
       </button>
-      <p class="news" role="status">
-        {news}
-      </p>
-      {problem !== '' && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <News text={news} />
+      <Problem text={problem} />
     </form>
   )
 }

@@ -1,6 +1,6 @@
 import type { ProcessActivity, ThreadStatus } from '../../index.js'
+import { PHASES } from '../../protocol/progress.js'
 import { duration, moment, plural, Time } from './format.js'
-import { PHASES } from './status.js'
 
 /** A phase with more deliveries shows their number. */
 const MAX_DOTS = 12

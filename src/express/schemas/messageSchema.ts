@@ -9,9 +9,9 @@ import {
   type RecipientState as RecipientStateType,
   type MessagePage as MessagePageType,
   type Outcome,
-  type Phase,
   type SuppressionReason,
 } from '../../index.js'
+import { PHASES } from '../../protocol/progress.js'
 import { exhaustive, Statuses } from '../../web/requestSchema.js'
 
 /** The named schemas of the OpenAPI document. */
@@ -23,18 +23,7 @@ export function named<T extends z.ZodType>(id: string, schema: T, description?: 
   return schema
 }
 
-const Phases = z.enum(
-  exhaustive<Phase>({
-    waiting: true,
-    loading: true,
-    rendering: true,
-    composing: true,
-    connecting: true,
-    envelope: true,
-    body: true,
-    replied: true,
-  }),
-)
+const Phases = z.enum(PHASES)
 
 export const OutcomeCodes = z.enum(
   exhaustive<Outcome['code']>({

@@ -19,7 +19,7 @@ import type {
 import type { SharedRecords } from '../records.js'
 import { unpackHead } from '../rowCodec.js'
 import { StoredMutations } from '../storedMutations.js'
-import { StoredQueries } from '../storedQueries.js'
+import { storedQueries } from '../storedQueries.js'
 import { prepareSchema } from './migrate.js'
 import { PostgresAcceptor } from './postgresAcceptor.js'
 import {
@@ -93,7 +93,7 @@ export class PostgresQueue implements QueueDriver {
     this.records = sealed?.(records) ?? records
     this.transfer = postgresTransfer(this.#store, connections, schema, retain.keys, cipher)
     this.#acceptor = new PostgresAcceptor(this.#store, { changed: onChange })
-    const queries = new StoredQueries(this.#store, orPostgresUnavailable)
+    const queries = storedQueries(this.#store, orPostgresUnavailable)
     ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new StoredMutations(this.#store, {
       guard: orPostgresUnavailable,

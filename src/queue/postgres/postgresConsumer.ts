@@ -10,8 +10,8 @@ import {
 } from '../../message/messageState.js'
 import { WindowCounter } from '../../structures/windowCounter.js'
 import type { Admit, ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
-import { unpackClaimed, unpackFiles, unpackHead, unpackState } from '../rowCodec.js'
-import type { Withdrawal } from '../storedMutations.js'
+import { unpackClaimed, unpackFiles, unpackState } from '../rowCodec.js'
+import { recoverStored, type Withdrawal } from '../storedMutations.js'
 import { PostgresOutcomes } from './postgresOutcomes.js'
 import type { PostgresClaim, PostgresRow } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
@@ -145,13 +145,7 @@ export class PostgresConsumer {
   async recover(rows: readonly PostgresRow[]): Promise<void> {
     await Promise.all(
       rows.map((row) => {
-        const job = unpackHead(row)
-        const state = unpackState(row, job)
-        const losses = row.losses + 1
-        this.#options.logger.warn({ id: row.id, losses }, 'Recovering a message whose process died')
-        const settlement = this.#consumer.recover({ job, state }, undefined, losses)
-        if (settlement === undefined) enter(state, 'queued', Date.now())
-        else settle(state, settlement, Date.now())
+        const { job, state, losses } = recoverStored(row, this.#consumer, this.#options.logger)
         return this.#outcomes.store(row, job, state, losses)
       }),
     )

@@ -10,7 +10,7 @@ import { DistributedRateLimiter } from '../distributedRateLimiter.js'
 import type { Consumer, EnqueueResult, DriverOptions, QueueDriver, QueueTransfer } from '../driver.js'
 import type { SharedRecords } from '../records.js'
 import { unpackHead } from '../rowCodec.js'
-import { StoredQueries } from '../storedQueries.js'
+import { storedQueries } from '../storedQueries.js'
 import { BullQueue } from './bullQueue.js'
 import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
 import { JobScheduler } from './jobScheduler.js'
@@ -94,7 +94,7 @@ export class RedisQueue implements QueueDriver {
       changed: onChange,
       addJobs: (jobs) => this.#scheduler.add(jobs),
     })
-    const queries = new StoredQueries(this.#store, orUnavailable)
+    const queries = storedQueries(this.#store, orUnavailable)
     ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new Mutations(this.#store, this.#scheduler, {
       changed: onChange,

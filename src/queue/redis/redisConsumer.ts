@@ -16,7 +16,7 @@ import { dropsContent } from '../actions.js'
 import type { ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
 import type { ChangeResult } from '../records.js'
 import { unpackHead, unpackState } from '../rowCodec.js'
-import type { Withdrawal } from '../storedMutations.js'
+import { recoverStored, type Withdrawal } from '../storedMutations.js'
 import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
 import { BullWorker, type JobResult } from './bullWorker.js'
@@ -166,13 +166,7 @@ export class RedisConsumer {
 
   /** Decides about a message whose process died while delivering it. */
   async #recover(row: StoredRow): Promise<JobResult> {
-    const job = unpackHead(row)
-    const state = unpackState(row, job)
-    const losses = row.losses + 1
-    this.#options.logger.warn({ id: job.id, losses }, 'Recovering a message whose process died')
-    const settlement = this.#consumer.recover({ job, state }, undefined, losses)
-    if (settlement === undefined) enter(state, 'queued', Date.now())
-    else settle(state, settlement, Date.now())
+    const { job, state, losses } = recoverStored(row, this.#consumer, this.#options.logger)
     return this.#store(row, job, state, losses)
   }
 

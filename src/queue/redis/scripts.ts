@@ -20,6 +20,12 @@ export const ROW_FIELDS = [
 /** Fields of a row that `claim` replies with. */
 export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op', 'lane'] as const
 
+/** Fields that several scripts have in their records. */
+const IDENTITY = ['id', 'mid', 'print', 'key'] as const
+const CONTENT = ['head', 'content', 'files'] as const
+const STATE = ['status', 'rest'] as const
+const TIMES = ['due', 'exp', 'next'] as const
+
 /**
  * The Lua scripts, which Redis runs atomically: `scripts/NAME.lua`. With each: the fields of the rows that it replies with, and
  * of the records among its arguments. The scripts are given these names, so each list is written once.
@@ -53,21 +59,7 @@ export const CLAIM_ROW_FIELDS = [...ROW_FIELDS, 'content', 'files', 'owner', 'op
 const SCRIPTS = {
   enqueue: {
     row: [],
-    record: [
-      'id',
-      'mid',
-      'print',
-      'key',
-      'others',
-      'ttl',
-      'head',
-      'content',
-      'files',
-      'due',
-      'exp',
-      'next',
-      'lane',
-    ],
+    record: [...IDENTITY, 'others', 'ttl', ...CONTENT, ...TIMES, 'lane'],
   },
   revoke: { row: [], record: [] },
   claim: { row: CLAIM_ROW_FIELDS, record: ['wake', 'op'] },
@@ -77,11 +69,8 @@ const SCRIPTS = {
       'id',
       'rev',
       'op',
-      'status',
-      'rest',
-      'due',
-      'exp',
-      'next',
+      ...STATE,
+      ...TIMES,
       'settled',
       'drop',
       'losses',
@@ -102,19 +91,11 @@ const SCRIPTS = {
   transfer: {
     row: [],
     record: [
-      'id',
-      'mid',
-      'print',
-      'key',
+      ...IDENTITY,
       'ttl',
-      'head',
-      'content',
-      'files',
-      'status',
-      'rest',
-      'due',
-      'exp',
-      'next',
+      ...CONTENT,
+      ...STATE,
+      ...TIMES,
       'settled',
       'losses',
       'job',

@@ -107,7 +107,7 @@ export function startPage({ inbox, demo, threaded }: StartPageContents): string 
             <ol>
               ${STEPS.map((each) => step(each, threaded))}
             </ol>
-            <p class="outcome" id="outcome" hidden></p>
+            <p class="error outcome" id="outcome" hidden></p>
           </div>
         </section>
         ${demo && demoSection(Demo)}

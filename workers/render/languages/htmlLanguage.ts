@@ -1,6 +1,5 @@
 import { annotateFragment } from '../analysis/annotate.js'
 import type { BlockStructure } from '../analysis/structure.js'
-import type { Helpers } from '../bind/helperCall.js'
 import { collectNeeds } from '../manifest/needs.js'
 import { PerMessageTemplate } from '../perMessageTemplate.js'
 import { assemble, htmlAdapter } from '../precompiled/assemble.js'
@@ -12,9 +11,9 @@ import { insertPlaceholders, ROOT } from '../precompiled/placeholders.js'
 import { verifyPrecompiled } from '../precompiled/verifyPrecompiled.js'
 import { Template } from '../template.js'
 import { type HeadElements, parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
-import { TemplateFailure } from '../template/sourceFile.js'
+import type { TemplateFailure } from '../template/sourceFile.js'
 import type { BlockNode, Place, TemplateNode } from '../template/tree.js'
-import type { CheckResult, SampleInput } from '../templateCheck.js'
+import { bindSample, type CheckResult, collect, withFailures } from '../templateCheck.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
 import { loadCssInliner } from './cssInliner.js'
 import type { TemplateLanguage } from './language.js'
@@ -41,7 +40,18 @@ export const htmlLanguage: TemplateLanguage = {
   },
   compile: compileHtml,
   open: (compiled, helpers) => Template.of(compiled, helpers, loadCssInliner),
-  check: checkHtml,
+  async check(source, helpers, sample) {
+    const failures: TemplateFailure[] = []
+    const result: CheckResult = { errors: [], warnings: [] }
+    const trees = collect(failures, () => parse(source, failures))
+    if (trees === undefined) return withFailures(result, failures)
+    for (const node of walk(trees.mjml))
+      if (node.kind === 'text' && /<mjml\b/i.test(node.text))
+        result.errors.push(`${node.at.file}: it contains MJML; rename it to .mjml`)
+    if (failures.length === 0 && sample !== undefined)
+      bindSample(new PerMessageTemplate(trees, helpers, loadCssInliner), sample, result)
+    return withFailures(result, failures)
+  },
 }
 
 /** Parses a source and turns its attribute values into nodes. */
@@ -166,30 +176,4 @@ function findingAt(
 
 function withoutMjml(finding: Finding): Finding {
   return { ...finding, reason: finding.reason.replaceAll('MJML', 'the CSS inliner') }
-}
-
-async function checkHtml(
-  source: VariantSource,
-  helpers: Helpers,
-  sample: SampleInput | undefined,
-): Promise<CheckResult> {
-  const failures: TemplateFailure[] = []
-  const result: CheckResult = { errors: [], warnings: [] }
-  try {
-    const trees = parse(source, failures)
-    for (const node of walk(trees.mjml))
-      if (node.kind === 'text' && /<mjml\b/i.test(node.text))
-        result.errors.push(`${node.at.file}: it contains MJML; rename it to .mjml`)
-    if (failures.length === 0 && sample !== undefined) {
-      const { data, globals, locale } = sample
-      const variables = { app: globals, context: undefined, locale }
-      new PerMessageTemplate(trees, helpers, loadCssInliner).bind({ data, variables })
-    }
-  } catch (error) {
-    if (!(error instanceof TemplateFailure)) throw error
-    if (error.code === 'MISSING_DATA') result.warnings.push(`the sample data is incomplete: ${error.message}`)
-    else failures.push(error)
-  }
-  result.errors.unshift(...new Set(failures.map(({ message }) => message)))
-  return result
 }
