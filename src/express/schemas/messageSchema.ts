@@ -11,7 +11,7 @@ import {
   type Outcome,
   type SuppressionReason,
 } from '../../index.js'
-import { PHASES } from '../../protocol/progress.js'
+import { type Phase, PHASES } from '../../protocol/progress.js'
 import { exhaustive, Statuses } from '../../web/requestSchema.js'
 
 /** The named schemas of the OpenAPI document. */
