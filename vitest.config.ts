@@ -19,6 +19,8 @@ export default defineConfig({
         find: /^(?:\.\.\/)+(src\/(?!dashboard\/app\/).+|workers\/(?!render\/).+)\.js$/,
         replacement: built('$1.js'),
       },
+      // Bundles: see .ci/bundle.mjs.
+      { find: /^\.{1,2}\/(mjmlPackages|cssPackages)\.js$/, replacement: built('workers/render/$1.js') },
     ],
   },
   test: {
