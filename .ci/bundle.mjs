@@ -54,7 +54,7 @@ const { metafile } = await build({
   lineLimit: 120,
   legalComments: 'none',
   banner: {
-    js: "import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);",
+    js: "import{createRequire as requireForBundle}from'node:module';const require=requireForBundle(import.meta.url);",
   },
   plugins: [usedParts],
   metafile: true,
