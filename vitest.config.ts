@@ -1,6 +1,7 @@
 import os from 'node:os'
 import path from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { LongFirst } from './test/support/longFirst.js'
 
 const built = (file: string) => path.join(import.meta.dirname, 'dist', file)
 
@@ -19,13 +20,17 @@ export default defineConfig({
         find: /^(?:\.\.\/)+(src\/(?!dashboard\/app\/).+|workers\/(?!render\/).+)\.js$/,
         replacement: built('$1.js'),
       },
+      // Bundles: see .ci/bundle.mjs.
+      { find: /^\.{1,2}\/(mjmlPackages|cssPackages)\.js$/, replacement: built('workers/render/$1.js') },
     ],
   },
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
-    // Vitest keeps a core for itself, which on a machine of two leaves one; and many tests wait for others.
-    maxWorkers: os.availableParallelism(),
+    // Vitest keeps a core for itself, which on a machine of two leaves one. One more than there are cores, because many tests wait:
+    // for a process whose heartbeats end, a retry, or a browser.
+    maxWorkers: os.availableParallelism() + 1,
+    sequence: { sequencer: LongFirst },
     setupFiles: ['test/support/recordCoverage.ts', 'test/support/leaks.ts'],
     // Bounds for a hang, not for a duration: they must hold on a machine that does ten other things at once.
     testTimeout: 300_000,

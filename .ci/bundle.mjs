@@ -1,12 +1,16 @@
-// A step of the build: the dashboard's browser part becomes one script.
+// A step of the build. The dashboard's browser part becomes one script. The packages that compile templates are bundled without
+// the parts that are never used, which would bring 150 packages into an application: see "Decisions" in CONTRIBUTING.md.
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { build } from 'esbuild'
 
 const root = path.dirname(import.meta.dirname)
+const dist = path.join(root, 'dist')
 
 await build({
   entryPoints: [path.join(root, 'src/dashboard/app/app.tsx')],
-  outdir: path.join(root, 'dist/src/dashboard/assets'),
+  outdir: path.join(dist, 'src/dashboard/assets'),
   bundle: true,
   minify: true,
   format: 'esm',
@@ -16,3 +20,63 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
 })
+
+/** What MJML and juice need only for options that are never set: to minify, to beautify, and to fetch style sheets. */
+const UNUSED = /^(htmlnano|cssnano|cssnano-preset-lite|js-beautify|web-resource-inliner)$/
+/** The parts in use: cheerio fetches nothing. */
+const PARTS = { cheerio: 'dist/esm/load-parse.js', lodash: 'lodash.min.js' }
+
+const usedParts = {
+  name: 'used parts',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: UNUSED }, ({ path: name }) => ({ path: name, namespace: 'unused' }))
+    onLoad({ filter: /^/, namespace: 'unused' }, () => ({ contents: '' }))
+    onResolve({ filter: /^(cheerio|lodash)$/ }, ({ path: name, importer }) => {
+      const manifest = createRequire(importer).resolve(`${name}/package.json`)
+      return { path: path.join(path.dirname(manifest), PARTS[name]) }
+    })
+  },
+}
+
+const { metafile } = await build({
+  entryPoints: ['mjmlPackages', 'cssPackages'].map((name) => path.join(root, `workers/render/${name}.ts`)),
+  outdir: path.join(dist, 'workers/render'),
+  chunkNames: 'sharedPackages',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  // MJML names components after their classes.
+  minifyIdentifiers: false,
+  lineLimit: 120,
+  legalComments: 'none',
+  banner: {
+    js: "import{createRequire as requireForBundle}from'node:module';const require=requireForBundle(import.meta.url);",
+  },
+  plugins: [usedParts],
+  metafile: true,
+  logLevel: 'warning',
+})
+
+/** The licenses of the bundled packages, which ask to be kept with every copy. */
+const folders = new Set(
+  Object.keys(metafile.inputs).flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
+)
+const licenses = await Promise.all(
+  [...folders].sort().map(async (folder) => {
+    const { name, version, license } = JSON.parse(
+      await readFile(path.join(root, folder, 'package.json'), 'utf8'),
+    )
+    const file = (await readdir(path.join(root, folder))).find((each) => /^licen[cs]e/i.test(each))
+    const text =
+      file === undefined ? '' : `\n\n${(await readFile(path.join(root, folder, file), 'utf8')).trim()}`
+    return `${name} ${version} (${license})${text}`
+  }),
+)
+await writeFile(
+  path.join(dist, 'workers/render/LICENSES.txt'),
+  `${licenses.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`,
+)

@@ -149,9 +149,8 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       await queue.start(dispatcher)
       dispatcher.started()
     }
-    const alertMonitor =
-      options.alerts &&
-      alertMonitorFor(options, options.alerts, { queue, metrics, dispatcher, events, runner, webhooks })
+    const monitored = { queue, metrics, dispatcher, events, runner, webhooks, archive }
+    const alertMonitor = options.alerts && alertMonitorFor(options, options.alerts, monitored)
     const activity = new ActivityReporter({
       queue,
       collector: figures,
@@ -186,6 +185,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       ...(alertMonitor === undefined ? {} : { alertMonitor }),
       webhooks,
       archive,
+      archiveDir: options.archive?.dir,
       transports: manager,
       settings,
       suppressionLookup,
@@ -253,9 +253,10 @@ function alertMonitorFor(
     events: Events
     runner: Runner
     webhooks: Webhooks | undefined
+    archive: Archive | undefined
   },
 ): AlertMonitor {
-  const { queue, metrics, dispatcher, events, runner, webhooks } = parts
+  const { queue, metrics, dispatcher, events, runner, webhooks, archive } = parts
   const sources = {
     queue,
     metrics,
@@ -264,6 +265,7 @@ function alertMonitorFor(
     reported: () => readReported(queue, Date.now()),
     capacity: limits.queue,
     webhooks: webhooks && (() => webhooks.readings()),
+    archive: archive && (() => archive.status()),
   }
   const listener = {
     raised: (alert: Alert) => events.emit('alert', () => alert),

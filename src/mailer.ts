@@ -118,7 +118,7 @@ export class Mailer {
     return this.#open.redaction.message(await this.#parts.queue.act(id, cancelManually))
   }
 
-  /** Erases a recipient's address: from settled messages with their content, from waiting ones as a recipient; without another one they are cancelled. Call it again if messages are `inProgress`. @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
+  /** Erases a recipient's address: from settled messages with their content, from waiting ones as a recipient (without another one they are cancelled), from schedules and webhook events, and the archive's messages for it. Call it again if messages are `inProgress`. @throws ThreadpostError `INVALID_MESSAGE`, `QUEUE_UNAVAILABLE` */
   async erase(address: string, options: EraseOptions = {}): Promise<Erasure> {
     return (await import('./privacy/erase.js')).erase(this.#open, address, options)
   }
@@ -264,7 +264,7 @@ export class Mailer {
     return this.#open.scheduler.list()
   }
 
-  /** Calls the listener on each event. An error that it throws is logged and has no other effect. */
+  /** Calls the listener on each event. An error that it throws is logged and has no other effect. @throws ThreadpostError `INVALID_OPTIONS` */
   on<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): this {
     this.#parts.events.on(name, listener)
     return this

@@ -79,7 +79,10 @@ export interface MailerParts {
   scheduler: Scheduler
   alertMonitor?: AlertMonitor
   webhooks: Webhooks | undefined
+  /** Present if the mailer delivers and has the option. */
   archive: Archive | undefined
+  /** The folder of the option `archive`. */
+  archiveDir: string | undefined
   inbox?: Inbox
 }
 

@@ -94,6 +94,22 @@ describeBothWays('what one asks of a mailer', (way) => {
     await expect(mailer.send(plain)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('refuses a listener for an event that does not exist, and one that is no function', async () => {
+    const { mailer } = await mailerWithInbox(way())
+    for (const method of ['on', 'once', 'off'] as const) {
+      expect(() => mailer[method]('delivred' as 'delivered', () => undefined)).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_OPTIONS',
+          path: 'event',
+          message: expect.stringContaining("'delivered'"),
+        }),
+      )
+      expect(() => mailer[method]('sent', undefined as never)).toThrow(
+        expect.objectContaining({ path: 'listener' }),
+      )
+    }
+  })
+
   it('refuses misspelled options of a wait, before anything is sent, and of a pause', async () => {
     const { mailer } = await mailerWithInbox(way())
     for (const [options, path] of [

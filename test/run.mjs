@@ -1,4 +1,4 @@
-// The test command: what a change must pass, in the order in which it is quickest to learn of a mistake.
+// The test command: what a change must pass. The checks of the source run beside the tests, of which many wait.
 // Arguments go to vitest: npm test -- test/delivery/retry.test.ts
 // npm test -- --quick takes two minutes: without lint, and without the tests that take long. A change is done when npm test passes.
 import { spawn } from 'node:child_process'
@@ -99,21 +99,21 @@ function fail(message) {
   console.log(`FAILED ${message}`)
 }
 
+/** One after the other, the quickest to find a mistake first: each has use for one core and a gigabyte. */
+async function checks() {
+  await step('types: tsc', () => node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.test.json']))
+  await step('format: prettier', () => node('node_modules/prettier/bin/prettier.cjs', ['--check', '.']))
+  if (quick) return
+  await step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.']))
+  await step('unused: knip', () => node('node_modules/knip/bin/knip.js', []))
+}
+
 await step('prerequisites', prerequisites)
 const built = await step('build', () => program('npm', ['run', '--silent', 'build']))
-// Each has use for one core only.
-await Promise.all([
-  step('format: prettier', () => node('node_modules/prettier/bin/prettier.cjs', ['--check', '.'])),
-  step('types: tsc', () => node('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.test.json'])),
-  ...(quick
-    ? []
-    : [
-        step('lint: eslint', () => node('node_modules/eslint/bin/eslint.js', ['.'])),
-        step('unused: knip', () => node('node_modules/knip/bin/knip.js', [])),
-      ]),
-])
+const checked = checks()
 if (built) await vitest()
 else fail('tests: not run, since the build failed')
+await checked
 
 if (sum.failed > 0) process.exitCode = 1
 if (quick) console.log('Quick: lint and the tests that take long were left out. `npm test` runs them.')

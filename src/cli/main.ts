@@ -7,6 +7,7 @@ import { benchCommand } from './benchCommand.js'
 import { buildCommand } from './buildCommand.js'
 import { checkCommand } from './checkCommand.js'
 import { doctorCommand } from './doctorCommand.js'
+import { eraseCommand } from './eraseCommand.js'
 import { inboxCommand } from './inboxCommand.js'
 import { initCommand } from './initCommand.js'
 import { migrateCommand } from './migrateCommand.js'
@@ -27,7 +28,7 @@ const GROUPS: Record<string, Command[]> = {
   'Start:': [initCommand(), typesCommand()],
   'Templates:': [renderCommand(), checkCommand(), buildCommand()],
   'Mail:': [sendCommand(), sendmailCommand(), doctorCommand(), inboxCommand()],
-  'Run:': [serveCommand(), workerCommand(), migrateCommand(), moveCommand()],
+  'Run:': [serveCommand(), workerCommand(), migrateCommand(), moveCommand(), eraseCommand()],
   'Measure:': [benchCommand()],
 }
 

@@ -40,6 +40,8 @@ export function resolveArchive(check: Validator, value: unknown): ArchivePlan {
   }
 }
 
+/** The file of a message, and its id as a part of the name. */
+const MESSAGE_NAME = /^\d{9}-([\w-]+)-\d+(?:-uncertain)?\.eml$/
 const DAY_NAME = /^\d{4}-\d\d-\d\d$/
 /** A message, or one that a killed process left incomplete. */
 const FILE_NAME = /^\.?\d{9}-[\w-]+\.eml(?:\.part)?$/
@@ -171,6 +173,16 @@ export async function openArchive(
   const archive = await Archive.open(plan, clock, logger)
   archive.start()
   return archive
+}
+
+/** The messages in an archive, with the part of their ids that is in the names of their files. */
+export async function* archivedMessages(dir: string): AsyncGenerator<{ file: string; id: string }> {
+  const days = (await readdir(dir)).filter((name) => DAY_NAME.test(name))
+  for (const day of days)
+    for (const name of await readdir(path.join(dir, day))) {
+      const id = MESSAGE_NAME.exec(name)?.[1]
+      if (id !== undefined) yield { file: path.join(dir, day, name), id }
+    }
 }
 
 /** The oldest first: names begin with the time. */

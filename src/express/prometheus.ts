@@ -92,6 +92,11 @@ const GAUGES: MetricSpec<Values>[] = [
     labels: ['transport', 'window'],
     values: ({ transports }) => quotaValues(transports, 'limit'),
   },
+  {
+    name: 'archive_failing',
+    help: "1 while messages can't be written to the archive.",
+    values: ({ archive }) => (archive === undefined ? [] : [[{}, Number(archive.failing)]]),
+  },
   ...WEBHOOK_GAUGES,
 ]
 
@@ -123,6 +128,18 @@ const COUNTERS: MetricSpec<Values>[] = [
     name: 'thread_restarts_total',
     help: 'Worker threads that crashed and were replaced.',
     values: ({ threadRestarts }) => [[{}, threadRestarts]],
+  },
+  {
+    name: 'archived_messages_total',
+    help: 'Sent messages by whether this process wrote them to the archive.',
+    labels: ['result'],
+    values: ({ archive }) =>
+      archive === undefined
+        ? []
+        : [
+            [{ result: 'stored' }, archive.stored],
+            [{ result: 'failed' }, archive.failed],
+          ],
   },
   ...WEBHOOK_COUNTERS,
 ]

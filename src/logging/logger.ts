@@ -28,7 +28,7 @@ export function resolveLogger(check: Validator, value: unknown, redact = false):
     check.fail('logger', `must be a logger, got ${kindOf(value)}`)
   for (const level of LEVELS) {
     if (typeof (value as Record<string, unknown>)[level] !== 'function')
-      check.fail(`logger.${level}`, 'must be a function (fields, message)')
+      check.fail(`logger.${level}`, 'must be a function (fields, message), as in console and pino')
   }
   const logger = value as Logger
   const child = typeof logger.child === 'function' ? logger.child({ module: 'threadpost' }) : logger

@@ -3,9 +3,14 @@ import { ThreadpostError } from '../errors.js'
 import type { MailerParts } from '../mailerParts.js'
 import { parseAddress } from '../message/addresses.js'
 import { pagesOf } from '../message/pagination.js'
+import type { QueueDriver } from '../queue/driver.js'
 import { suppressionKey } from '../suppressions/suppression.js'
 import { Validator } from '../validation.js'
 import { eraseAction } from './eraseAction.js'
+import { eraseFromArchive } from './eraseFromArchive.js'
+import { eraseFromEvents } from './eraseFromEvents.js'
+import { eraseFromSchedules } from './eraseFromSchedules.js'
+import { type AddressTest, testFor } from './replaceAddresses.js'
 
 export interface EraseOptions {
   /** Whether the address is removed from the suppressed addresses as well: then it may be sent mail again. @default false */
@@ -24,6 +29,14 @@ export interface Erasure {
   inProgress: number
   /** Messages that no key decrypts: they still have the address. */
   unreadable: number
+  /** Schedules that lost the recipient. Those that had no other one are removed. */
+  schedules: number
+  /** Events for webhooks, waiting or given up, in which the address was replaced. */
+  webhookEvents: number
+  /** Messages of the archive that were deleted. Absent without the option `archive`. */
+  archived?: number
+  /** Messages that this process keeps until Redis is back, and that may have the address: call it again then. Absent without a `spool`. */
+  spooled?: number
 }
 
 const check: Validator = new Validator('INVALID_MESSAGE')
@@ -33,7 +46,7 @@ const check: Validator = new Validator('INVALID_MESSAGE')
  * @internal
  */
 export async function erase(
-  { queue, suppressions, settings }: MailerParts,
+  { queue, suppressions, settings, archiveDir }: MailerParts,
   input: unknown,
   options: EraseOptions,
 ): Promise<Erasure> {
@@ -41,25 +54,48 @@ export async function erase(
   const address = parseAddress(input, 'address', check)
   const removes = check.boolean(options.suppressions ?? false, 'suppressions')
   const key = suppressionKey(address)
-  const action = eraseAction(key)
-  const erasure: Erasure = { messages: 0, cancelled: 0, inProgress: 0, unreadable: 0 }
-  for (const recipient of formsOf(address, key))
-    for await (const page of pagesOf((query) => queue.list(query), { recipient }))
-      for (const { id, status } of page)
-        try {
-          const after = await queue.act(id, action)
-          erasure.messages++
-          if (after.status === 'cancelled' && status !== 'cancelled') erasure.cancelled++
-        } catch (error) {
-          const code = error instanceof ThreadpostError ? error.code : undefined
-          if (code === 'CONFLICT') erasure.inProgress++
-          else if (code === 'UNREADABLE') erasure.unreadable++
-          else if (code !== 'NOT_FOUND') throw error
-        }
+  const isErased = testFor(address)
+  // They would send further mail to it.
+  const schedules = await eraseFromSchedules(queue.records, isErased)
+  const { ids, ...counts } = await eraseFromMessages(queue, formsOf(address, key), isErased)
+  const erasure: Erasure = {
+    ...counts,
+    schedules,
+    webhookEvents: await eraseFromEvents(queue.records, ids, isErased),
+  }
+  if (archiveDir !== undefined) erasure.archived = await eraseFromArchive(archiveDir, ids, isErased)
+  if (queue.spooled !== undefined) erasure.spooled = queue.spooled
   if (removes) await suppressions.remove(key)
   // The log must not undo the erasure.
   await settings.auditLog.add({ by: options.by, action: 'erased an address' }).catch(() => undefined)
   return erasure
+}
+
+type MessageCounts = Pick<Erasure, 'messages' | 'cancelled' | 'inProgress' | 'unreadable'>
+
+async function eraseFromMessages(
+  queue: QueueDriver,
+  forms: ReadonlySet<string>,
+  isErased: AddressTest,
+): Promise<MessageCounts & { ids: Set<string> }> {
+  const action = eraseAction(isErased)
+  const ids = new Set<string>()
+  const counts: MessageCounts = { messages: 0, cancelled: 0, inProgress: 0, unreadable: 0 }
+  for (const recipient of forms)
+    for await (const page of pagesOf((query) => queue.list(query), { recipient }))
+      for (const { id, status } of page)
+        try {
+          const after = await queue.act(id, action)
+          ids.add(id)
+          counts.messages++
+          if (after.status === 'cancelled' && status !== 'cancelled') counts.cancelled++
+        } catch (error) {
+          const code = error instanceof ThreadpostError ? error.code : undefined
+          if (code === 'CONFLICT') counts.inProgress++
+          else if (code === 'UNREADABLE') counts.unreadable++
+          else if (code !== 'NOT_FOUND') throw error
+        }
+  return { ...counts, ids }
 }
 
 /** The forms in which a message may have the address: with the domain as A-labels or as U-labels (RFC 5890). */

@@ -16,12 +16,16 @@ export interface ArchiveStatus {
   failed: number
   /** Whether writing has failed, and has not worked again since for a minute. */
   failing: boolean
+  /** Time since which writing fails, ISO 8601; present while it does. */
+  failingSince?: string
 }
 
 const STORED = 0
 const FAILED = 1
 /** When a write last failed, in ms since the epoch; 0 if writing works. */
 const FAILED_AT = 2
+/** When writing began to fail; it means something only while writing fails. */
+const FAILING_SINCE = 3
 /** Milliseconds without a failure after which writing works again. */
 const QUIET = 60_000
 
@@ -34,7 +38,7 @@ export class ArchiveCell {
   }
 
   static allocate(): SharedArrayBuffer {
-    return new SharedArrayBuffer(3 * BigInt64Array.BYTES_PER_ELEMENT)
+    return new SharedArrayBuffer(4 * BigInt64Array.BYTES_PER_ELEMENT)
   }
 
   /** @returns whether writing works again after it failed */
@@ -48,14 +52,20 @@ export class ArchiveCell {
   /** @returns whether writing worked before */
   failed(): boolean {
     Atomics.add(this.#cells, FAILED, 1n)
-    return Atomics.exchange(this.#cells, FAILED_AT, BigInt(Date.now())) === 0n
+    const now = BigInt(Date.now())
+    // Before it counts as failing, so that no reader sees an earlier time.
+    if (Atomics.load(this.#cells, FAILED_AT) === 0n) Atomics.store(this.#cells, FAILING_SINCE, now)
+    return Atomics.exchange(this.#cells, FAILED_AT, now) === 0n
   }
 
   read(): ArchiveStatus {
+    const failing = Atomics.load(this.#cells, FAILED_AT) !== 0n
+    const since = Number(Atomics.load(this.#cells, FAILING_SINCE))
     return {
       stored: Number(Atomics.load(this.#cells, STORED)),
       failed: Number(Atomics.load(this.#cells, FAILED)),
-      failing: Atomics.load(this.#cells, FAILED_AT) !== 0n,
+      failing,
+      ...(failing ? { failingSince: new Date(since).toISOString() } : {}),
     }
   }
 }

@@ -218,6 +218,8 @@ export interface QueueDriver {
   readonly durable: boolean
   /** How `list({ q })` finds text: with an index, or by reading the messages from the newest on, in pages that may be empty. */
   readonly search: 'index' | 'scan'
+  /** Messages that this process accepted and could not store in the queue yet, if it keeps such messages elsewhere. */
+  readonly spooled?: number
   /** The entries that the processes on this queue share besides messages. */
   readonly records: SharedRecords
   /** The way of messages from and to other queues. @default the queue has none, since its messages end with the process */

@@ -59,6 +59,7 @@ export class AlertEvaluator {
       ...this.#setup(now),
       ...this.#breakers(now),
       ...this.#webhooks(now),
+      ...this.#archive(now),
       ...this.#reports('bounces', now, ({ bounced }) => bounced),
       ...this.#reports('complaints', now, ({ complained }) => complained),
     ]
@@ -132,6 +133,14 @@ export class AlertEvaluator {
       limit: rule.failingFor,
       message: `The webhook ${webhook} ${WEBHOOK_STATES[state]}: ${problem}`,
     }))
+  }
+
+  #archive({ at, archive }: AlertReading): Finding[] {
+    const rule = this.#plan.archive
+    if (rule === undefined || archive === undefined) return []
+    const { since, failed } = archive
+    const message = `Messages are sent, but can't be written to the archive; ${failed} are missing in it since the mailer started.`
+    return [{ rule: 'archive', raises: true, value: at - since, limit: rule.failingFor, message }]
   }
 
   #reports(

@@ -1,4 +1,5 @@
 import type { Logger } from '../logging/logger.js'
+import type { ArchiveStatus } from '../protocol/archiveCell.js'
 import type { QueueStats } from '../queue/driver.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import { AlertEvaluator } from './alertEvaluator.js'
@@ -32,6 +33,8 @@ export interface AlertMonitorSources {
   reported: () => Promise<ReportedShare[]>
   /** The webhooks that don't get their events. @default none */
   webhooks?: (() => WebhookReading[]) | undefined
+  /** The state of the archive. @default there is none */
+  archive?: (() => ArchiveStatus) | undefined
   /** Maximum number of messages that are not settled (`limits.queue`). */
   capacity: number
 }
@@ -98,8 +101,9 @@ export class AlertMonitor {
   }
 
   async #read(): Promise<AlertReading> {
-    const { queue, metrics, transports, setup: outageOf, capacity, webhooks } = this.#sources
+    const { queue, metrics, transports, setup: outageOf, capacity, webhooks, archive } = this.#sources
     const setup = outageOf()
+    const archived = archive?.()
     const { queued, sending, deferred, held, oldest } = await queue.stats()
     const { settled, threadRestarts } = metrics.snapshot()
     const count = (counts: ReadonlySet<SettledStatus>): number =>
@@ -115,6 +119,9 @@ export class AlertMonitor {
       reported: await this.#readReported(),
       webhooks: webhooks?.() ?? [],
       ...(setup === undefined ? {} : { setup: { since: setup.since, reason: setup.reason } }),
+      ...(archived?.failingSince === undefined
+        ? {}
+        : { archive: { since: Date.parse(archived.failingSince), failed: archived.failed } }),
       open: transports().flatMap(({ transport, breaker, since }) =>
         breaker === 'open' && since !== undefined ? [{ transport, since: Date.parse(since) }] : [],
       ),

@@ -65,6 +65,13 @@ export interface AlertOptions {
         /** Time for which it must not accept events, in ms. The other two raise the alert at once. @default 300_000 (5 minutes) */
         failingFor?: number
       }
+  /** Messages are sent, but can't be written to the archive. */
+  archive?:
+    | false
+    | {
+        /** Time after which the alert is raised, in ms. @default 0 */
+        failingFor?: number
+      }
   /** Milliseconds between two evaluations. @default 10_000 */
   interval?: number
   /** Receives the alerts, signed according to Standard Webhooks. @default none */
@@ -80,7 +87,16 @@ export interface ReportLimits {
 }
 
 export type AlertRule =
-  'failures' | 'oldest' | 'breaker' | 'threads' | 'setup' | 'queue' | 'bounces' | 'complaints' | 'webhooks'
+  | 'failures'
+  | 'oldest'
+  | 'breaker'
+  | 'threads'
+  | 'setup'
+  | 'queue'
+  | 'bounces'
+  | 'complaints'
+  | 'webhooks'
+  | 'archive'
 
 /** A problem that a rule found. It never contains data of a message or a recipient. */
 export interface Alert {
@@ -114,6 +130,7 @@ export interface AlertPlan {
   bounces?: Required<ReportLimits>
   complaints?: Required<ReportLimits>
   webhooks?: { failingFor: number }
+  archive?: { failingFor: number }
   interval: number
   webhook?: WebhookTarget
 }
@@ -162,6 +179,8 @@ export interface AlertReading {
   setup?: SetupReading
   reported?: readonly ReportedShare[]
   webhooks?: readonly WebhookReading[]
+  /** Present while writing to the archive fails; `since` in ms since the epoch. */
+  archive?: { since: number; failed: number }
 }
 
 const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | undefined>> } = {
@@ -174,6 +193,7 @@ const RULES: { [R in AlertRule]-?: Required<Exclude<AlertOptions[R], false | und
   bounces: { share: 0.05, least: 100 },
   complaints: { share: 0.003, least: 1_000 },
   webhooks: { failingFor: 300_000 },
+  archive: { failingFor: 0 },
 }
 
 /** @param value `true` for all rules with their defaults */

@@ -15,6 +15,7 @@ import type { Outcome, SmtpReply } from '../protocol/outcome.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { TransportError } from '../transports/breaker.js'
+import { Validator } from '../validation.js'
 import type { Alert, ClearedAlert } from './alerts.js'
 
 /** The fields of every event about a message. Its data and bodies are never included. */
@@ -104,6 +105,34 @@ export type MailerEvents = Record<Exclude<Status, AttemptedStatus>, MessageEvent
 
 export type Listener<E> = (event: E) => unknown
 
+/** The names of all events. */
+const NAMES = Object.keys({
+  queued: true,
+  sending: true,
+  sent: true,
+  partial: true,
+  failed: true,
+  expired: true,
+  cancelled: true,
+  deferred: true,
+  held: true,
+  delivered: true,
+  delayed: true,
+  bounced: true,
+  complained: true,
+  unsubscribed: true,
+  suppressed: true,
+  'thread-started': true,
+  'thread-died': true,
+  'breaker-open': true,
+  'breaker-closed': true,
+  'transport-slowed': true,
+  alert: true,
+  'alert-cleared': true,
+} satisfies Record<keyof MailerEvents, true>)
+
+const check: Validator = new Validator('INVALID_OPTIONS')
+
 /** A typed event emitter that isolates listeners: an error that one throws or rejects with is logged. */
 export class Events {
   readonly #emitter = new EventEmitter({ captureRejections: false }).setMaxListeners(0)
@@ -116,15 +145,15 @@ export class Events {
   }
 
   on<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
-    this.#emitter.on(name, listener)
+    this.#emitter.on(...checked(name, listener))
   }
 
   once<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
-    this.#emitter.once(name, listener)
+    this.#emitter.once(...checked(name, listener))
   }
 
   off<K extends keyof MailerEvents>(name: K, listener: Listener<MailerEvents[K]>): void {
-    this.#emitter.off(name, listener)
+    this.#emitter.off(...checked(name, listener))
   }
 
   /** Builds the event only if it has listeners. */
@@ -157,6 +186,16 @@ export class Events {
       'ThreadpostWarning',
     )
   }
+}
+
+/** @throws ThreadpostError `INVALID_OPTIONS`: a misspelled event would never be emitted */
+function checked<K extends keyof MailerEvents>(
+  name: K,
+  listener: Listener<MailerEvents[K]>,
+): [name: K, listener: Listener<MailerEvents[K]>] {
+  check.oneOf(name, 'event', NAMES)
+  check.callback(listener, 'listener')
+  return [name, listener]
 }
 
 export function messageEvent({ job, state }: QueuedMessage): MessageEvent {

@@ -1,6 +1,6 @@
 import type { Outcome } from '../protocol/outcome.js'
 import type { Validator } from '../validation.js'
-import { type QuotaOptions, resolveQuota, resolveWarmUp, type WarmUpOptions } from './transportQuota.js'
+import { type QuotaOptions, resolveQuota, resolveWarmUp, type WarmUpOptions } from './quotaOptions.js'
 
 /** The limits of a transport: for all threads of a process together, and `rate`, `quota`, and `warmUp` for all processes on a queue on a server. */
 export interface BudgetOptions {

@@ -1,31 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { RecordChange, RecordRange, SharedRecords } from '../queue/records.js'
 import { RequestBatcher } from '../structures/batcher.js'
-import type { Validator } from '../validation.js'
-
-/** The most messages that a transport sends in an hour and in a day, for all processes on the queue together. */
-export interface QuotaOptions {
-  /** Messages in each hour of the clock. @default unlimited */
-  perHour?: number
-  /** Messages in each day, in UTC. @default unlimited */
-  perDay?: number
-}
-
-/** Daily volumes that rise by the same factor each day, for an IP address or a domain that receivers don't know yet. */
-export interface WarmUpOptions {
-  /** Messages on the first day: the day (UTC) on which the transport sends its first message. */
-  from: number
-  /** Messages on the last day. */
-  to: number
-  /** Number of days; after them, the warm-up limits nothing. */
-  days: number
-}
-
-/** The limits of the number of messages in an hour or a day. */
-export interface VolumeOptions {
-  quota?: QuotaOptions
-  warmUp?: WarmUpOptions
-}
+import { type QuotaOptions, type VolumeOptions, warmUpLimit, type WarmUpOptions } from './quotaOptions.js'
 
 /** Creates the quota of a transport that has one, or a warm-up. */
 export type Quotas = (transport: string, volume: VolumeOptions) => TransportQuota
@@ -46,24 +22,6 @@ export interface QuotaStatus {
   warmUpDay?: number
 }
 
-const MAX_QUOTA = 1_000_000_000
-
-export function resolveQuota(check: Validator, value: unknown, path: string): QuotaOptions {
-  const { perHour, perDay } = check.object(value, path, ['perHour', 'perDay'])
-  if (perHour === undefined && perDay === undefined) check.fail(path, 'needs perHour or perDay')
-  const quota: QuotaOptions = {}
-  if (perHour !== undefined) quota.perHour = check.integer(perHour, `${path}.perHour`, 1, MAX_QUOTA)
-  if (perDay !== undefined) quota.perDay = check.integer(perDay, `${path}.perDay`, 1, MAX_QUOTA)
-  return quota
-}
-
-export function resolveWarmUp(check: Validator, value: unknown, path: string): WarmUpOptions {
-  const given = check.object(value, path, ['from', 'to', 'days'])
-  const from = check.integer(given['from'], `${path}.from`, 1, MAX_QUOTA)
-  const to = check.integer(given['to'], `${path}.to`, from, MAX_QUOTA)
-  return { from, to, days: check.integer(given['days'], `${path}.days`, 1, 365) }
-}
-
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 /** Messages in one request for places, at most. */
@@ -76,12 +34,6 @@ const UNAVAILABLE_DELAY = 1_000
 const MAX_LINES = 10_000
 /** A transport that has sent nothing for so long is warmed up again. */
 const FORGET_WARM_UP = 400 * DAY
-
-/** Returns the messages of a day of a warm-up, from 0; `Infinity` after it. */
-export function warmUpLimit({ from, to, days }: WarmUpOptions, day: number): number {
-  if (day >= days) return Infinity
-  return days === 1 ? to : Math.round(from * (to / from) ** (Math.max(0, day) / (days - 1)))
-}
 
 /** An hour or a day, and what may be sent in it. */
 interface Window {
@@ -125,6 +77,8 @@ export class TransportQuota {
   #warmUpStart: { day: number; readOn: number } | undefined
   /** The next time for a message of each line, and how many are due then. */
   readonly #lines = new Map<string, { at: number; count: number }>()
+  /** The last time that was read. */
+  #latest = 0
 
   constructor(name: string, { quota = {}, warmUp }: VolumeOptions, records: SharedRecords, clock: Clock) {
     this.#name = encodeURIComponent(name)
@@ -146,7 +100,7 @@ export class TransportQuota {
     deliver: () => Promise<T>,
     isSpent: (result: T) => boolean,
   ): Promise<T | number> {
-    const now = this.#clock.now()
+    const now = this.#now()
     if (this.#fullAt(now) !== undefined) return this.#dueFor(line, now)
     let place: Place | undefined
     try {
@@ -154,7 +108,7 @@ export class TransportQuota {
     } catch {
       return now + UNAVAILABLE_DELAY
     }
-    if (place === undefined) return this.#dueFor(line, this.#clock.now())
+    if (place === undefined) return this.#dueFor(line, this.#now())
     const result = await deliver()
     // If the queue is away, the place stays taken.
     if (!isSpent(result)) await this.#returns.request(place).catch(() => undefined)
@@ -163,7 +117,7 @@ export class TransportQuota {
 
   /** Messages that may find a place now, as far as this process knows. */
   get room(): number {
-    const now = this.#clock.now()
+    const now = this.#now()
     if (this.#fullAt(now) !== undefined) return 0
     return Math.min(
       ...this.#windows(now).map(({ key, limit }) => limit - (this.#used.get(key) ?? 0)),
@@ -172,7 +126,7 @@ export class TransportQuota {
   }
 
   get status(): QuotaStatus {
-    const now = this.#clock.now()
+    const now = this.#now()
     const status: QuotaStatus = {}
     for (const { kind, key, limit } of this.#windows(now))
       status[kind] = { limit, used: Math.min(limit, this.#used.get(key) ?? 0) }
@@ -182,7 +136,7 @@ export class TransportQuota {
   }
 
   async #take(wanted: number): Promise<(Place | undefined)[]> {
-    const now = this.#clock.now()
+    const now = this.#now()
     await this.#readWarmUp(now)
     const windows = this.#windows(now)
     const granted = Math.max(
@@ -265,6 +219,16 @@ export class TransportQuota {
     await this.#records.write([{ key, keepUntil: now + FORGET_WARM_UP, raise: { day: -today } }])
     const [found] = await this.#records.read([only(key)])
     this.#warmUpStart = { day: -(found?.[0]?.numbers['day'] ?? -today), readOn: today }
+  }
+
+  /** Returns the time. If it was set back, what was known of later times is forgotten: messages would wait for those. */
+  #now(): number {
+    const now = this.#clock.now()
+    if (now < this.#latest) {
+      this.#full = undefined
+      this.#lines.clear()
+    }
+    return (this.#latest = now)
   }
 
   #fullAt(now: number): Window | undefined {

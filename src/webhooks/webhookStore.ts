@@ -150,6 +150,47 @@ export function redeliveryChanges(endpoint: string, record: SharedRecord, now: n
   ]
 }
 
+/** All events that wait, of all endpoints. */
+export function allEvents(limit: number): RecordRange & { limit: number } {
+  return { ...rangeOf(`${PREFIX}event:`), limit }
+}
+
+/** All events that were given up, of all endpoints. */
+export function allFailedEvents(limit: number): RecordRange & { limit: number } {
+  return { ...rangeOf(`${PREFIX}failed:`), limit }
+}
+
+/**
+ * The changes that replace the body of an event that waits. The event moves to the place that follows its own: if its sender
+ * removes it meanwhile, it is sent again with the new body, and its number is corrected once the endpoint has no more events.
+ */
+export function rewrittenEvent(record: SharedRecord, body: string, now: number): RecordChange[] {
+  const { endpoint, lane, order } = placeOfEvent(record.key)
+  const { id, tries, first, next } = toEvent(record)
+  const following = `${order}+`
+  return [
+    removed(record.key),
+    {
+      key: eventKey(endpoint, lane, following),
+      keepUntil: FOREVER,
+      document: `${id} ${body}`,
+      ...(tries > 0 ? { raise: { tries, first, next } } : {}),
+    },
+    // One permit too many does no harm.
+    { key: dueKey(endpoint, Math.max(now, next), lane, following), keepUntil: FOREVER },
+  ]
+}
+
+/** The change that replaces the body of an event that was given up. */
+export function rewrittenFailure(record: SharedRecord, body: string): RecordChange {
+  const event = toFailed(record)
+  return {
+    key: record.key,
+    keepUntil: event.failedAt + KEEP_FAILED,
+    document: JSON.stringify({ ...event, body }),
+  }
+}
+
 export function leaseKey(endpoint: string, since: number, process: string): string {
   return `${PREFIX}lease:${endpoint}:${timeText(since)}:${process}`
 }
@@ -187,8 +228,13 @@ export function placeOf(dueRecordKey: string): { lane: string; order: string } {
   return { lane, order }
 }
 
+export function placeOfEvent(key: string): { endpoint: string; lane: string; order: string } {
+  const [, , endpoint = '', lane = '', order = ''] = key.split(':')
+  return { endpoint, lane, order }
+}
+
 export function toEvent({ key, document = '', numbers }: SharedRecord): StoredEvent {
-  const [, , , lane = '', order = ''] = key.split(':')
+  const { lane, order } = placeOfEvent(key)
   const end = document.indexOf(' ')
   const { tries = 0, first = 0, next = 0 } = numbers
   return { lane, order, id: document.slice(0, end), body: document.slice(end + 1), tries, first, next }

@@ -39,6 +39,7 @@ describe('the threadpost command', () => {
       'build',
       'check',
       'doctor',
+      'erase',
       'inbox',
       'init',
       'migrate',

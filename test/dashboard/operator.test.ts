@@ -140,6 +140,24 @@ describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
     await page.getByText('No entry matches.').waitFor()
   })
 
+  test('erases an address, after a question', async () => {
+    const { mailer, url } = await startDashboard()
+    const { id } = await mailer.sendAndWait(mail)
+    await mailer.suppressions.add({ address: mail.to, reason: 'manual' })
+    const page = await open(`${url}#/suppressions`)
+    await page.getByText('Erase an address').click()
+    await page.getByRole('textbox', { name: 'Address' }).fill(mail.to)
+    await page.getByLabel('Remove it from the suppressions').check()
+    await page.getByRole('button', { name: 'Erase' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Go back' }).click()
+    expect((await mailer.find(id))?.to).toEqual([{ address: mail.to }])
+    await page.getByRole('button', { name: 'Erase' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Erase' }).click()
+    await page.getByText('Erased from 1 message.').waitFor()
+    expect((await mailer.find(id))?.to).toEqual([{ address: 'erased@invalid' }])
+    expect(await mailer.suppressions.has(mail.to)).toBe(false)
+  })
+
   test('shows the list of suppressed addresses to those who may see it', async () => {
     const tokens = [{ token: 'reader-token-1234', scopes: ['read'] as const }]
     const page = async (redact: boolean) => {

@@ -123,7 +123,7 @@ describe('the alert rules and the dashboard', () => {
 
   it('reference only metrics, labels, and values that exist', async () => {
     const queue = `sqlite:${path.join(await folderOf({}), 'outbox.db')}`
-    const { mailer } = await mailerWithInbox({ queue, threads: 1 })
+    const { mailer } = await mailerWithInbox({ queue, threads: 1, archive: await folderOf({}) })
     const { id } = await mailer.sendAndWait(MAIL)
     await mailer.report({ id, recipient: MAIL.to, state: 'bounced', at: new Date().toISOString() })
     const samples = samplesOf(await (await metricsRegistry(mailer)).metrics())

@@ -64,6 +64,8 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     // The first one as well, if Redis was too slow to accept it at once.
     expect([30, 31]).toContain((await mailer.stats()).queued)
 
+    await expect(mailer.erase('user1@example.com')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+
     // The process ends meanwhile: the next one forwards the messages in the file.
     await mailer.close()
     const next = await testSender({ queue: { ...place, spool } })
@@ -73,6 +75,7 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
     expect(messages.map(({ subject }) => subject).reverse()).toEqual(
       Array.from({ length: 31 }, (_, n) => `Mail ${n}`),
     )
+    await expect.poll(() => next.erase('nobody@example.com')).toMatchObject({ messages: 0, spooled: 0 })
     const worker = await testMailer({ role: 'deliver', transport: inbox.url, queue: place })
     await settled(worker, 31)
     expect(inbox.count).toBe(31)

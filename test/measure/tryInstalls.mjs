@@ -48,9 +48,8 @@ const MANAGERS = {
     node: ['node'],
     bin: ['npx', '--yes', 'pnpm@10', 'exec'],
   },
-  // nopt, which MJML's formatter brings along for a command of its own, asks for Node 22; only Yarn 1 takes that for an error.
   yarn: {
-    add: ['npx', '--yes', 'yarn@1', 'add', '--ignore-scripts', '--ignore-engines'],
+    add: ['npx', '--yes', 'yarn@1', 'add', '--ignore-scripts'],
     node: ['node'],
     bin: ['npx', '--no', '--'],
   },

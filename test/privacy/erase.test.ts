@@ -30,7 +30,7 @@ it.each([
   await mailer.suppressions.add({ address: CANARY, reason: 'manual' })
   await expect(mailer.erase('no address')).rejects.toMatchObject({ code: 'INVALID_MESSAGE', path: 'address' })
 
-  const none = { cancelled: 0, inProgress: 0, unreadable: 0 }
+  const none = { cancelled: 0, inProgress: 0, unreadable: 0, schedules: 0, webhookEvents: 0 }
   expect(await mailer.erase(A_LABEL.toUpperCase())).toEqual({ ...none, messages: 3, cancelled: 1 })
   expect(await mailer.suppressions.has(CANARY)).toBe(true)
   expect(await mailer.erase(CANARY, { suppressions: true, by: 'ops' })).toEqual({ ...none, messages: 0 })

@@ -117,6 +117,10 @@ describe('alerts', () => {
     expect(told({}, [{}, held, held, {}])).toEqual([[], ['+setup'], [], ['-setup']])
     expect(told({ setup: { heldFor: 2_000 } }, [held, held, held])).toEqual([[], [], ['+setup']])
     expect(told({ setup: false }, [held])).toEqual([[]])
+    const unarchived = { archive: { since: 0, failed: 1 } }
+    expect(told({}, [{}, unarchived, unarchived, {}])).toEqual([[], ['+archive'], [], ['-archive']])
+    expect(told({ archive: { failingFor: 1_000 } }, [unarchived, unarchived])).toEqual([[], ['+archive']])
+    expect(told({ archive: false }, [unarchived])).toEqual([[]])
   })
 
   it('are emitted, logged, and posted to a signed webhook with retries, without personal data', async () => {

@@ -2,7 +2,8 @@ import { advance, startInbox } from 'threadpost/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Clock } from '../../src/clock.js'
 import { MemoryQueue } from '../../src/queue/memory/driver.js'
-import { TransportQuota, type VolumeOptions, warmUpLimit } from '../../src/transports/transportQuota.js'
+import { type VolumeOptions, warmUpLimit } from '../../src/transports/quotaOptions.js'
+import { TransportQuota } from '../../src/transports/transportQuota.js'
 import { describeOnEveryQueue } from '../support/everyQueue.js'
 import { mailerWithInbox, testMailer } from '../support/mailer.js'
 import { DAY } from '../support/queueSuite/jobs.js'
@@ -68,6 +69,17 @@ describe('a quota', () => {
     expect(await take({ priority: 9 })).toBe(next)
     expect(await take({ group: 'tenant:42' })).toBe(next)
     expect(quota!.status).toEqual({ hour: { limit: 2, used: 2 } })
+  })
+
+  it('has places again when the clock is set back to a time at which it was not used', async () => {
+    const { clock, quotas } = fleetOf(1, { quota: { perHour: 2 } })
+    const take = (): Promise<boolean | number> =>
+      quotas[0]!.within({ priority: 5 }, () => Promise.resolve(true), Boolean)
+    const now = Math.floor(clock.now() / HOUR) * HOUR
+    for (let nth = 0; nth < 4; nth++) await take()
+    clock.advance(-3 * HOUR)
+    expect(quotas[0]!.room).toBe(2)
+    expect([await take(), await take(), await take()]).toEqual([true, true, now - 2 * HOUR])
   })
 
   it('rises by the same factor each day of a warm-up, counted from the first message, and ends after it', async () => {

@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { access, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createMailer, type MailerOptions } from 'threadpost'
+import { metricsRegistry } from 'threadpost/express'
 import { expect, it } from 'vitest'
 import { Clock } from '../../src/clock.js'
 import { Archive } from '../../src/delivery/archive.js'
@@ -99,7 +100,7 @@ it('the archive has what a plugin built, marks what may have been sent, and has 
   expect(files[1]?.text).toBe(lost.messages[0]?.data)
 })
 
-it('mail is sent when the archive can’t be written, with one log line, and is archived again afterwards', async () => {
+it('mail is sent when the archive can’t be written, with one log line and an alert, and is archived again afterwards', async () => {
   const dir = path.join(await folderOf({}), 'archive')
   const lines: string[] = []
   const note = (_: unknown, line?: string): void => void lines.push(line ?? '')
@@ -108,18 +109,24 @@ it('mail is sent when the archive can’t be written, with one log line, and is 
     archive: dir,
     threads: 2,
     logger,
+    alerts: { interval: 20 },
   } satisfies Partial<MailerOptions>)
+  const alerted = new Promise((resolve) => mailer.once('alert', resolve))
   await rm(dir, { recursive: true })
   await writeFile(dir, 'a file in the place of the folder')
   await Promise.all(Array.from({ length: 5 }, () => mailer.sendAndWait(mail)))
   expect(inbox.stored()).toHaveLength(5)
   await expect
     .poll(async () => (await mailer.stats()).archive)
-    .toEqual({ stored: 0, failed: 5, failing: true })
+    .toEqual({ stored: 0, failed: 5, failing: true, failingSince: expect.any(String) as string })
+  expect(await alerted).toMatchObject({ rule: 'archive', limit: 0 })
+  const metrics = await (await metricsRegistry(mailer)).metrics()
+  expect(metrics).toContain('threadpost_archive_failing 1')
+  expect(metrics).toContain('threadpost_archived_messages_total{result="failed"} 5')
   await rm(dir)
   await mailer.sendAndWait(mail)
   await mailer.close()
-  expect(lines.filter((line) => line.includes('archive'))).toEqual([
+  expect(lines.filter((line) => line.includes('archive') && !line.startsWith('Alert'))).toEqual([
     'Messages are sent, but writing them to the archive fails',
   ])
   expect(await archived(dir)).toHaveLength(1)

@@ -1,20 +1,14 @@
-import { createRequire } from 'node:module'
-import type Core from 'mjml-core'
-import type Preset from 'mjml-preset-core'
-import type * as MjmlValidator from 'mjml-validator'
+// MJML as one module, without its formatter and minifier: the build bundles this file with the packages that it imports
+// (`.ci/bundle.mjs`). As the package `mjml` does, whose command line brings twenty packages more, it adds the standard components.
+import core from 'mjml-core'
+import preset from 'mjml-preset-core'
+import * as validator from 'mjml-validator'
 
 declare module 'mjml-core' {
   /** Adds components to those that documents may use. */
   export function assignComponents(target: object, components: readonly object[]): void
 }
 
-// These are CommonJS modules with a `default`, which is another thing to each loader of ES modules.
-const require = createRequire(import.meta.url)
-const core = require('mjml-core') as typeof Core
-const preset = require('mjml-preset-core') as typeof Preset
-const validator = require('mjml-validator') as typeof MjmlValidator
-
-// As the package `mjml` does, whose command line brings twenty packages more.
 core.assignComponents(core.components, preset.components)
 validator.assignDependencies(validator.dependencies, preset.dependencies)
 

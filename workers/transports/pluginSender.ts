@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import nodemailer from 'nodemailer'
 import type { MailComposerOptions } from 'nodemailer/lib/mail-composer'
 import type { Json, Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { PluginTransport, TransportReport } from '../../src/protocol/transportConfig.js'
@@ -43,6 +42,8 @@ export class PluginSender implements Transport {
   readonly #results: ServiceResults
   readonly #calls: SingleCallSender
   readonly #plugin: Promise<Plugin>
+  /** Only two transports need all of it. */
+  readonly #nodemailer = whileLoading(() => import('nodemailer'))
 
   constructor(config: PluginTransport, calls: number) {
     this.#config = config
@@ -53,6 +54,7 @@ export class PluginSender implements Transport {
   }
 
   async ready(): Promise<void> {
+    await this.#nodemailer
     await this.#plugin
   }
 
@@ -63,6 +65,7 @@ export class PluginSender implements Transport {
     return this.#calls.run(mail, progress, deadline, () =>
       this.#results.withClient(this.#plugin, async (plugin) => {
         try {
+          const { default: nodemailer } = await this.#nodemailer
           const transporter = nodemailer.createTransport(plugin as never)
           transporter.use('stream', ({ message }, proceed) => {
             progress.sends(() => message.build())

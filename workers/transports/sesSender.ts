@@ -1,5 +1,4 @@
 import type { SESv2Client } from '@aws-sdk/client-sesv2'
-import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { whileLoading } from '../heartbeat.js'
 import { sendInAscii } from './asciiRecipients.js'
@@ -122,6 +121,8 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
   await client.config.region().catch(() => {
     throw new Error("Amazon SES needs a region: write 'ses://eu-central-1', or set AWS_REGION")
   })
+  // Only two transports need all of nodemailer.
+  const { default: nodemailer } = await whileLoading(() => import('nodemailer'))
   const transporter = nodemailer.createTransport({ SES: { sesClient: client, SendEmailCommand } })
   return {
     client,

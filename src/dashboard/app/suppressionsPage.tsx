@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Suppression, SuppressionPage } from '../../index.js'
 import { Confirm } from './confirm.js'
 import { DataTable } from './dataTable.js'
+import { EraseAddress } from './eraseForm.js'
 import { Time } from './format.js'
 import { hrefOf } from './navigation.js'
 import { News, Problem } from './notices.js'
@@ -71,6 +72,7 @@ export function Suppressions({ query }: { query: URLSearchParams }) {
         this list.
       </p>
       {mayManage && <AddEntry added={({ address }) => changed(`Added ${address}.`)} />}
+      {mayManage && <EraseAddress erased={changed} />}
       {!forbidden && <SuppressionFilters query={query} />}
       <News text={news} />
       <Problem text={failure} />

@@ -82,6 +82,12 @@ export const Erasure = named(
       'Messages that are being sent: erase the address again once they are settled.',
     ),
     unreadable: Count.describe('Messages that no key decrypts: they still have the address.'),
+    schedules: Count.describe('Schedules that lost the recipient. Those that had no other one are removed.'),
+    webhookEvents: Count.describe('Events for webhooks in which the address was replaced.'),
+    archived: maybe(Count).describe('Messages of the archive that were deleted.'),
+    spooled: maybe(Count).describe(
+      'Messages that wait for Redis in this process and may have the address: erase it again once Redis is back.',
+    ),
   } satisfies Record<keyof ErasureType, z.ZodType>) satisfies z.ZodType<ErasureType>,
 )
 
@@ -225,6 +231,7 @@ export const Stats = named(
         stored: Count,
         failed: Count.describe('Messages that were sent, but could not be written.'),
         failing: z.boolean().describe('Whether writing fails.'),
+        failingSince: maybe(z.iso.datetime()).describe('Present while writing fails.'),
       } satisfies Record<keyof ArchiveStatus, z.ZodType>),
     ).describe('The archive of sent messages, with the counts of this process.'),
     safeMode: z.boolean().describe('Whether mail to recipients that are not allowed is redirected.'),

@@ -171,6 +171,10 @@ export class SpooledQueue implements QueueDriver {
     return this.#redis.wakeHeld(transports, most)
   }
 
+  get spooled(): number {
+    return Math.max(0, this.#spooled)
+  }
+
   get records(): SharedRecords {
     return this.#redis.records
   }

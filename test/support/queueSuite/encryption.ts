@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { MailJob } from '../../../src/message/messageState.js'
-import { eraseAction, ERASED } from '../../../src/privacy/eraseAction.js'
+import { eraseAction } from '../../../src/privacy/eraseAction.js'
+import { ERASED, testFor } from '../../../src/privacy/replaceAddresses.js'
 import type { JsonText } from '../../../src/protocol/tasks.js'
 import { cancelManually, markSentManually, retryManually } from '../../../src/queue/actions.js'
 import type { QueueDriver } from '../../../src/queue/driver.js'
@@ -152,7 +153,7 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       await queue.act(one.id, cancelManually)
       expect(await queue.find(one.id)).toMatchObject({ status: 'cancelled', subject: SECRETS.subject })
 
-      await queue.act(one.id, eraseAction(SECRETS.address))
+      await queue.act(one.id, eraseAction(testFor(SECRETS.address)))
       expect(await queue.find(one.id)).toMatchObject({
         status: 'cancelled',
         to: [{ address: ERASED }],

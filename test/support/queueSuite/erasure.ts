@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { eraseAction, ERASED } from '../../../src/privacy/eraseAction.js'
+import { eraseAction } from '../../../src/privacy/eraseAction.js'
+import { ERASED, testFor } from '../../../src/privacy/replaceAddresses.js'
 import type { Outcome } from '../../../src/protocol/outcome.js'
 import { cancelManually, retryManually } from '../../../src/queue/actions.js'
 import { Deliveries } from './deliveries.js'
@@ -8,7 +9,7 @@ import { jobOf, outcomeOf } from './jobs.js'
 
 const ADA = 'Ada@example.com'
 const BOB = 'bob@example.com'
-const action = eraseAction('ada@example.com')
+const action = eraseAction(testFor('ada@example.com'))
 
 export function testErasure({ open, put }: Fixture): void {
   describe('erasure', () => {

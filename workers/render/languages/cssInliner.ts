@@ -4,12 +4,12 @@ import type { Mjml } from '../mjml.js'
 let loaded: Promise<Mjml> | undefined
 
 /**
- * Loads juice, which comes with MJML. This is its only importer. It copies the rules of each `<style>` into the `style`
+ * Loads juice. It copies the rules of each `<style>` into the `style`
  * attributes of the elements that they match. Media queries, fonts, key frames, and pseudo-classes such as `:hover` stay in
  * the head. It fetches nothing.
  */
 export function loadCssInliner(): Promise<Mjml> {
-  loaded ??= whileLoading(() => import('juice')).then(({ default: juice }) => {
+  loaded ??= whileLoading(() => import('../cssPackages.js')).then(({ juice }) => {
     const options = {
       removeStyleTags: true,
       preserveMediaQueries: true,
