@@ -48,11 +48,11 @@ export async function smtpIntake(mailer: Mailer, options: SmtpIntakeOptions = {}
 async function submit(
   mailer: Mailer,
   settings: ResolvedSmtpIntake,
-  { octets, from, to, isReport, submitter, source }: ReceivedSubmission,
+  { message, from, to, isReport, submitter, source }: ReceivedSubmission,
   policy: SubmissionPolicy,
 ): Promise<string | SmtpRefusal> {
-  if (isReport) return takeReport(mailer, octets, to)
-  const submitted = submittedMailOf(octets, { from, to }, source, settings)
+  if (isReport) return takeReport(mailer, message.octets, to)
+  const submitted = submittedMailOf(message, { from, to }, source, settings)
   if (isRefusal(submitted)) return submitted
   const notAllowed = policy.refusedAuthors(submitter, submitted.authorFields)
   if (notAllowed !== undefined) return notAllowed

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
+import { copyOctets } from '../../src/protocol/octets.js'
 import {
   type InsertResult,
   ISOLATION_THRESHOLD,
   isCacheable,
   CACHED_JOBS,
+  lengthOf,
   type RequestOf,
   type TransferResult,
   type TransferRow,
@@ -23,6 +25,14 @@ import { GenerationalCache } from '../../src/structures/generationalCache.js'
 import type { Capacity } from './capacity.js'
 import type { Counters } from './counters.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
+
+/** The columns of `content` with the bytes of a message. */
+export interface StoredFiles {
+  /** JSON of {@link Reference references}. */
+  attachments: string | null
+  /** A finished message. */
+  octets: Uint8Array | null
+}
 
 /** A message's reference to an attachment: `t` for text or `b` for bytes, followed by the hash in hex. */
 type Reference = `${'t' | 'b'}${string}`
@@ -43,20 +53,25 @@ export class AttachmentStore {
     this.#get = db.prepare('SELECT bytes FROM attachment WHERE hash = ?')
   }
 
-  /** @returns the references as JSON */
-  store(attachments: readonly AttachmentBytes[]): string {
-    return JSON.stringify(
-      attachments.map(({ content }): Reference => {
+  /** A finished message is stored with its message: no other has the same bytes. */
+  store(files: readonly AttachmentBytes[] | null): StoredFiles {
+    const message = files?.find(({ isMessage }) => isMessage === true)?.content
+    if (files === null || message !== undefined)
+      return { attachments: null, octets: (message as Uint8Array | undefined) ?? null }
+    const references = JSON.stringify(
+      files.map(({ content }): Reference => {
         const bytes = typeof content === 'string' ? Buffer.from(content) : content
         const hash = createHash('sha256').update(bytes).digest()
         this.#add.run(hash, bytes)
         return `${typeof content === 'string' ? 't' : 'b'}${hash.toString('hex')}`
       }),
     )
+    return { attachments: references, octets: null }
   }
 
-  load(references: string | null): AttachmentBytes[] {
-    return parse(references).map((reference) => {
+  load({ attachments, octets }: StoredFiles): AttachmentBytes[] {
+    if (octets !== null) return [{ content: copyOctets(octets), isMessage: true }]
+    return parse(attachments).map((reference) => {
       const bytes = this.#get.get(hashOf(reference))?.bytes ?? Buffer.alloc(0)
       return { content: reference.startsWith('t') ? bytes.toString() : new Uint8Array(bytes) }
     })
@@ -85,7 +100,7 @@ export class MessageRepository {
   readonly #attachments: AttachmentStore
   readonly #find: Statement<[string], MessageRow>
   readonly #settledOf: Statement<[string], MessageRow>
-  readonly #load: Statement<[string], { head: string; body: string | null; attachments: string | null }>
+  readonly #load: Statement<[string], { head: string; body: string | null } & StoredFiles>
   readonly #write: Statement
   readonly #contentOf: Statement<[number], { attachments: string | null }>
   readonly #dropContent: Statement<[number]>
@@ -100,7 +115,7 @@ export class MessageRepository {
       `SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ? AND m.settled_at IS NOT NULL`,
     )
     this.#load = db.prepare(
-      'SELECT m.head, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq WHERE m.id = ?',
+      'SELECT m.head, c.body, c.attachments, c.octets FROM message m LEFT JOIN content c ON c.seq = m.seq WHERE m.id = ?',
     )
     this.#write = db.prepare(
       `UPDATE message SET status = @status, place = @place, losses = @losses, due_at = @dueAt, expires_at = @expiresAt,
@@ -122,8 +137,7 @@ export class MessageRepository {
   load(id: unknown): LoadedRow | null {
     const row = this.#load.get(String(id))
     if (row === undefined) return null
-    const { head, body, attachments } = row
-    return { head, content: body, attachments: this.#attachments.load(attachments) }
+    return { head: row.head, content: row.body, attachments: this.#attachments.load(row) }
   }
 
   /** Returns the message if it is settled. */
@@ -213,7 +227,9 @@ export class Inserter {
       `INSERT INTO message (seq, id, status, place, rank, turn, accepted_at, due_at, expires_at, next_attempt_at, head)
        VALUES (?, ?, ${STATUS_NUMBERS.queued}, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#insertContent = db.prepare('INSERT INTO content (seq, body, attachments) VALUES (?, ?, ?)')
+    this.#insertContent = db.prepare(
+      'INSERT INTO content (seq, body, attachments, octets) VALUES (?, ?, ?, ?)',
+    )
     this.#insertKey = db.prepare(
       'INSERT OR REPLACE INTO idempotency (key, fingerprint, id, message_id, kept_until) VALUES (?, ?, ?, ?, ?)',
     )
@@ -273,7 +289,8 @@ export class Inserter {
       waits ? notBefore : null,
       head,
     )
-    this.#insertContent.run(seq, content, attachments === null ? null : this.#attachments.store(attachments))
+    const files = this.#attachments.store(attachments)
+    this.#insertContent.run(seq, content, files.attachments, files.octets)
     if (!waits && isCacheable(row)) this.cachedIds.add(seq, id)
     if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
     return seq
@@ -281,7 +298,6 @@ export class Inserter {
 }
 
 /** Returns the approximate size of a message in the file, in bytes. */
-function bytesOf({ head, content, attachments }: NewRow): number {
-  const bytes = head.length + content.length
-  return attachments === null ? bytes : attachments.reduce((sum, part) => sum + part.content.length, bytes)
+function bytesOf(row: NewRow): number {
+  return row.head.length + lengthOf(row)
 }
