@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { copyOctets } from '../protocol/octets.js'
 import { scanOctets } from '../protocol/octetScan.js'
+import { copyOctets } from '../protocol/octets.js'
 import type { AuthorFields } from './authorFields.js'
 import { headerSectionOf, isStripped, toHeaderField } from './headerSection.js'
 import { isRefusal, refusal, type SmtpRefusal } from './smtpReply.js'

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { ThreadpostError } from '../errors.js'
-import { allocateOctets, copyOctets, isChecked } from '../protocol/octets.js'
 import { scanOctets } from '../protocol/octetScan.js'
+import { allocateOctets, copyOctets, isChecked } from '../protocol/octets.js'
 import type { Content, Mailbox } from '../protocol/tasks.js'
 import { isPlainObject, kindOf, Validator } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'

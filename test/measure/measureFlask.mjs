@@ -7,8 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { smtpIntake } from '../../dist/src/intake/index.js'
 import { createMailer } from '../../dist/src/index.js'
+import { smtpIntake } from '../../dist/src/intake/index.js'
 import { tools } from '../support/prerequisites.mjs'
 
 const [requests = '100', latency = '200'] = process.argv.slice(2)

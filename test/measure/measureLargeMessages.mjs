@@ -8,8 +8,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import net, { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { smtpIntake } from '../../dist/src/intake/index.js'
 import { createMailer } from '../../dist/src/index.js'
+import { smtpIntake } from '../../dist/src/intake/index.js'
 
 const [megabytes = '24', kind = 'text'] = process.argv.slice(2)
 const MB = 2 ** 20
