@@ -116,10 +116,11 @@ describe('a message arrives byte for byte from', () => {
       'smtplib.SMTP.sendmail = recorded',
       'app = Flask("app")',
       `app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=${port}, MAIL_DEFAULT_SENDER=("Acme", "${ACME}"))`,
+      'mail = Mail(app)',
       'with app.app_context():',
       `    message = Message("Grüße", recipients=["${ADA}"], body="naïve — ü\\n.\\n..two\\n", html="<p>ü</p>")`,
       '    message.attach("a.bin", "application/octet-stream", bytes(range(256)))',
-      '    Mail(app).send(message)',
+      '    mail.send(message)',
     ]
     const sent = await output(tools['python3-flask'], ['-X', 'utf8', '-c', program.join('\n')])
     expect((await arrived(inbox)).octets).toBe(sent)
