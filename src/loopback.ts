@@ -9,5 +9,5 @@ export function isLoopback(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
   const family = isIP(host)
   if (family === 0) return host === 'localhost' || host.endsWith('.localhost')
-  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')
+  return family === 4 ? host.startsWith('127.') : LOOPBACK.check(host, 'ipv6')
 }

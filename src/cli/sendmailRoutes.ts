@@ -170,5 +170,6 @@ function mailFor({ octets, envelope }: LocalMessage): SubmittedMail | SmtpRefusa
     id: String(process.pid),
     date: mailDate(now),
   }
-  return submittedMailOf(octets, envelope, source, { limits: DEFAULT_LIMITS, deduplicate: false })
+  const received = { octets: Buffer.from(octets, 'latin1'), headroom: 0 }
+  return submittedMailOf(received, envelope, source, { limits: DEFAULT_LIMITS, deduplicate: false })
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
 import { isId } from '../message/ids.js'
-import type { Message } from '../message/messageView.js'
+import type { MessageState } from '../message/messageState.js'
 import { withReports } from '../queue/actions.js'
 import type { QueueDriver } from '../queue/driver.js'
 import type { SharedRecord } from '../queue/records.js'
@@ -149,7 +149,15 @@ export class Feedback {
     const { queue } = this.#parts
     try {
       await this.#suppress(id, reports)
-      return matchesIn(await this.#retrying(() => queue.act(id, withReports(reports))), reports)
+      let matched = 0
+      await this.#retrying(() =>
+        queue.change(id, (target) => {
+          const reported = withReports(reports)(target)
+          matched = matchesIn(target.state, reports)
+          return reported
+        }),
+      )
+      return matched
     } catch (error) {
       if (error instanceof ThreadpostError && error.code === 'NOT_FOUND') return 0
       throw error
@@ -189,10 +197,11 @@ export class Feedback {
   }
 
   /** A report may come before the outcome of the attempt is stored. */
-  async #retrying(store: () => Promise<Message>): Promise<Message> {
+  async #retrying(store: () => Promise<unknown>): Promise<void> {
     for (let attempt = 1; ; attempt++)
       try {
-        return await store()
+        await store()
+        return
       } catch (error) {
         const busy = error instanceof ThreadpostError && error.code === 'CONFLICT'
         if (!busy || attempt === BUSY_ATTEMPTS) throw error
@@ -230,9 +239,9 @@ function documentOf(records: readonly SharedRecord[] = []): string | undefined {
   return records[0]?.document
 }
 
-function matchesIn(message: Message, reports: readonly RecipientReport[]): number {
+function matchesIn(state: MessageState, reports: readonly RecipientReport[]): number {
   return reports.filter((report) => {
-    const recipient = reportedRecipient(message.recipients, report)
-    return recipient !== undefined && isAbout(recipient, message, report.delivery)
+    const recipient = reportedRecipient(state.recipients, report)
+    return recipient !== undefined && isAbout(recipient, state, report.delivery)
   }).length
 }

@@ -39,7 +39,8 @@ export class ProviderIndex {
 
   /** Must be called with the outcome of each attempt. */
   attempted({ id, messageId }: MailJob, outcome: Outcome): void {
-    if (outcome.result !== 'sent') return
+    // A report about a message that may have been sent settles it.
+    if (outcome.result !== 'sent' && outcome.result !== 'uncertain') return
     const names = new Set<string>()
     const replies = [outcome.reply, ...outcome.recipients.map(({ reply }) => reply)]
     for (const reply of replies) {

@@ -35,8 +35,9 @@ const MULTIPARTS = new Set(['mixed', 'alternative', 'related'])
  * The parts of a finished message, for a service that builds its messages itself.
  * @returns a refusal if anything would be lost
  */
-export function partsMailOf(octets: string, envelope: Envelope): MailFields | SmtpRefusal {
-  const raw = Buffer.from(octets, 'latin1')
+export function partsMailOf(octets: Buffer, envelope: Envelope): MailFields | SmtpRefusal {
+  // The parser takes no shared memory.
+  const raw = Buffer.from(octets)
   const contents = parseMime(raw)
   const lost = lostIn(raw, contents)
   if (lost !== undefined)
@@ -56,11 +57,11 @@ export function partsMailOf(octets: string, envelope: Envelope): MailFields | Sm
 
 /** A mail from a template, with the addresses, `X-*` fields, and files of a message. Its text is not used. */
 export function templateMailOf(
-  octets: string,
+  octets: Buffer,
   envelope: Envelope,
   template: { template: string; data: unknown; locale?: string },
 ): MailFields | SmtpRefusal {
-  const contents = parseMime(Buffer.from(octets, 'latin1'))
+  const contents = parseMime(Buffer.from(octets))
   // A field that is left out could be From.
   if (contents.leftOut.length > 0)
     return refusal(554, '5.6.3', 'The message has too many fields or parts to be built from a template')

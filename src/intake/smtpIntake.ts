@@ -47,11 +47,11 @@ export async function smtpIntake(mailer: Mailer, options: SmtpIntakeOptions = {}
 async function submit(
   mailer: Mailer,
   settings: ResolvedSmtpIntake,
-  { octets, from, to, isReport, submitter, source }: ReceivedSubmission,
+  { message, from, to, isReport, submitter, source }: ReceivedSubmission,
   policy: SubmissionPolicy,
 ): Promise<string | SmtpRefusal> {
-  if (isReport) return takeReport(mailer, octets, to)
-  const submitted = submittedMailOf(octets, { from, to }, source, settings)
+  if (isReport) return takeReport(mailer, message.octets, to)
+  const submitted = submittedMailOf(message, { from, to }, source, settings)
   if (isRefusal(submitted)) return submitted
   const notAllowed = policy.refusedAuthors(submitter, submitted.authorFields)
   if (notAllowed !== undefined) return notAllowed
@@ -67,10 +67,10 @@ function replyFor({ id, duplicate, durable }: Receipt): string {
 }
 
 /** Hands a report to the mailer. The address that it was sent to names the message, and is added as Delivered-To; without it, nothing proves the report. */
-async function takeReport(mailer: Mailer, octets: string, to: readonly string[]): Promise<string> {
+async function takeReport(mailer: Mailer, octets: Buffer, to: readonly string[]): Promise<string> {
   const fields = to.map((address) => `Delivered-To: ${address}\r\n`).join('')
   const matched = await mailer.report({
-    raw: Buffer.concat([Buffer.from(fields), Buffer.from(octets, 'latin1')]),
+    raw: Buffer.concat([Buffer.from(fields), octets]),
     unverified: true,
   })
   // A report about an unknown message is no reason for the server to report that in turn.

@@ -6,11 +6,12 @@ import { OctetCollector } from './octetCollector.js'
 import type { ResolvedSmtpIntake } from './smtpIntakeOptions.js'
 import { isRefusal, refusal, type SmtpRefusal, toCallbackError } from './smtpReply.js'
 import { type Submitter, SubmissionPolicy } from './submissionPolicy.js'
+import type { CollectedMessage } from './submittedMessage.js'
 import { mailDate, type TraceSource } from './traceFields.js'
 
 /** A message as it was received, with its envelope. */
 export interface ReceivedSubmission {
-  octets: string
+  message: CollectedMessage
   from: string
   to: string[]
   /** Whether it is for the bounce address, and not to be relayed. */
@@ -190,7 +191,7 @@ export class SubmissionServer {
 
   #receive(stream: SMTPServerDataStream, session: SMTPServerSession, done: Done<string>): void {
     const connection = this.#connections.get(session.id)
-    const { from, to } = envelopeOf(session)
+    const { from, to, size } = envelopeOf(session)
     const isReport = to.some((address) => this.#policy.isBounceAddress(address))
     const submitter = this.#submitterOf(session) ?? (isReport ? REPORTER : undefined)
     if (connection === undefined || submitter === undefined) {
@@ -199,7 +200,7 @@ export class SubmissionServer {
     }
     connection.messageStarted()
     const client = submitter.user ?? session.remoteAddress
-    const collector = new OctetCollector()
+    const collector = new OctetCollector(size, this.#settings.size)
     let taken = 0
     let full = false
     const free = () => {
@@ -230,11 +231,9 @@ export class SubmissionServer {
       }
       if (this.#memory.take(client, chunk.length)) {
         taken += chunk.length
-        collector.add(chunk)
-      } else {
-        full = true
-        free()
-      }
+        full = !collector.add(chunk)
+      } else full = true
+      if (full) free()
     })
     stream.on('end', () => {
       connection.messageReceived()
@@ -243,7 +242,7 @@ export class SubmissionServer {
       else if (full) answer(refusal(452, '4.3.1', 'Too many messages are being received, try again later'))
       else {
         const submission: ReceivedSubmission = {
-          octets: collector.take(),
+          message: collector.take(),
           from,
           to,
           isReport,
@@ -291,6 +290,9 @@ export class SubmissionServer {
   }
 }
 
-function envelopeOf({ envelope: { mailFrom, rcptTo } }: SMTPServerSession): { from: string; to: string[] } {
-  return { from: mailFrom === false ? '' : mailFrom.address, to: rcptTo.map(({ address }) => address) }
+/** The envelope, and the length of the message if the client states it (RFC 1870). */
+function envelopeOf({ envelope: { mailFrom, rcptTo } }: SMTPServerSession) {
+  const { address = '', args = false } = mailFrom === false ? {} : mailFrom
+  const size = args === false ? 0 : Number(args['SIZE']) || 0
+  return { from: address, to: rcptTo.map(({ address }) => address), size }
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type Mail, type Mailer, type Receipt, ThreadpostError } from '../index.js'
+import { markChecked } from '../protocol/octets.js'
 import type { AuthorFields } from './authorFields.js'
 import { readControls } from './controlFields.js'
 import { type Envelope, type MailFields, partsMailOf, templateMailOf } from './mimeMail.js'
 import { isRefusal, type SmtpRefusal } from './smtpReply.js'
-import { readSubmitted, type SubmittedLimits } from './submittedMessage.js'
+import { type CollectedMessage, readSubmitted, type SubmittedLimits } from './submittedMessage.js'
 import type { TraceSource } from './traceFields.js'
 
 /** A submitted message as a mail for `send()`. */
@@ -17,12 +18,12 @@ export interface SubmittedMail {
 
 /** Converts a submitted message to a mail. */
 export function submittedMailOf(
-  octets: string,
+  received: CollectedMessage,
   envelope: Envelope,
   source: TraceSource,
   { limits, deduplicate }: { limits: SubmittedLimits; deduplicate: boolean },
 ): SubmittedMail | SmtpRefusal {
-  const message = readSubmitted(octets, source, limits)
+  const message = readSubmitted(received, source, limits)
   if (isRefusal(message)) return message
   const controls = readControls(message.controls)
   if (isRefusal(controls)) return controls
@@ -34,7 +35,7 @@ export function submittedMailOf(
   if (controls.template === undefined)
     return {
       authorFields,
-      mail: { raw: rawOf(message.octets), envelope, ...delivery },
+      mail: { raw: markChecked(message.octets), envelope, ...delivery },
       inParts: () => {
         const mail = partsMailOf(message.octets, envelope)
         return isRefusal(mail) ? mail : { ...mail, ...delivery }
@@ -57,11 +58,6 @@ export async function sendSubmitted(
     const parts = inParts()
     return isRefusal(parts) ? parts : mailer.send(parts as unknown as Mail)
   }
-}
-
-/** Text that is ASCII is its own octets, and is not copied. */
-function rawOf(octets: string): string | Buffer {
-  return /^[\x00-\x7f]*$/.test(octets) ? octets : Buffer.from(octets, 'latin1')
 }
 
 /**

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { scanOctets } from '../protocol/octetScan.js'
+import { copyOctets } from '../protocol/octets.js'
 import type { AuthorFields } from './authorFields.js'
 import { headerSectionOf, isStripped, toHeaderField } from './headerSection.js'
 import { isRefusal, refusal, type SmtpRefusal } from './smtpReply.js'
@@ -6,13 +8,20 @@ import { type TraceSource, receivedField } from './traceFields.js'
 
 /** A submitted message (RFC 6409), ready to be relayed. */
 export interface SubmittedMessage {
-  /** The message, one octet for each character: with a Received field, without Bcc and control fields. */
-  octets: string
+  /** The message with a Received field, without Bcc and control fields. */
+  octets: Buffer
   /** The client's Message-ID, if it has one. */
   messageId?: string
   authorFields: AuthorFields
   /** The values of the control fields, `X-Threadpost-…`, by the rest of their names in lower case. */
   controls: Map<string, string>
+}
+
+/** A message as it was received. */
+export interface CollectedMessage {
+  octets: Buffer
+  /** Octets in front of it, in the same memory, that its header may take. */
+  headroom: number
 }
 
 /** Limits of the same names as the server's. */
@@ -26,22 +35,19 @@ const CONTROL = 'x-threadpost-'
 /** A CR or an LF that is not part of a CRLF, or a NUL: servers disagree on what these mean, which smuggles messages past one of them. */
 const UNSAFE = /\r(?!\n)|(?<!\r)\n|\0/
 
-/** Checks a message, removes what must not be relayed, and adds what is missing (RFC 6409 section 8). Reads it in linear time. */
+/**
+ * Checks a message, removes what must not be relayed, and adds what is missing (RFC 6409 section 8). Reads it in linear time. The new
+ * header takes the place of the old one, so that a large message is not copied.
+ */
 export function readSubmitted(
-  octets: string,
+  message: CollectedMessage,
   source: TraceSource,
   limits: SubmittedLimits,
 ): SubmittedMessage | SmtpRefusal {
-  const unsafe = UNSAFE.exec(octets)?.[0]
-  if (unsafe !== undefined)
-    return refusal(
-      554,
-      '5.6.0',
-      unsafe === '\0'
-        ? 'The message contains a NUL character'
-        : `The message contains a bare ${unsafe === '\r' ? 'CR' : 'LF'}: every line must end with CRLF (RFC 5321 section 2.3.8)`,
-    )
-  const section = headerSectionOf(octets, limits)
+  const unsafe = unsafeIn(message.octets)
+  if (unsafe !== undefined) return unsafe
+  const text = message.octets.toString('latin1', 0, limits.header + 1)
+  const section = headerSectionOf(text, limits)
   if (isRefusal(section)) return section
 
   const { fields, end } = section
@@ -54,10 +60,10 @@ export function readSubmitted(
     const name = field.name.slice(CONTROL.length)
     if (controls.has(name))
       return refusal(554, '5.6.0', `The control field ${field.name.slice(0, 80)} is there twice`)
-    controls.set(name, toHeaderField(octets, field).value)
+    controls.set(name, toHeaderField(text, field).value)
   }
   const named = (name: string): string[] =>
-    fields.filter((field) => field.name === name).map((field) => toHeaderField(octets, field).value)
+    fields.filter((field) => field.name === name).map((field) => toHeaderField(text, field).value)
 
   const [messageId] = named('message-id')
   let head = receivedField(source)
@@ -67,14 +73,39 @@ export function readSubmitted(
   let kept = 0
   for (const field of fields) {
     if (!isStripped(field.name)) continue
-    head += octets.slice(kept, field.start)
+    head += text.slice(kept, field.start)
     kept = field.end
   }
-  const rest = octets.slice(kept)
+  head += text.slice(kept, end)
   return {
-    octets: head + (end < octets.length ? rest : `${rest}\r\n`),
+    octets: withHeader(message, end, head),
     ...(messageId === undefined || messageId === '' ? {} : { messageId }),
     authorFields: { from: named('from'), sender: named('sender') },
     controls,
   }
 }
+
+function unsafeIn(octets: Buffer): SmtpRefusal | undefined {
+  if (!scanOctets(octets).bareLineEnding && !octets.includes(0)) return undefined
+  const [character] = UNSAFE.exec(octets.toString('latin1')) ?? []
+  return refusal(
+    554,
+    '5.6.0',
+    character === '\0'
+      ? 'The message contains a NUL character'
+      : `The message contains a bare ${character === '\r' ? 'CR' : 'LF'}: every line must end with CRLF (RFC 5321 section 2.3.8)`,
+  )
+}
+
+/** Puts another header in front of the empty line, at `end`, or adds that line. */
+function withHeader({ octets, headroom }: CollectedMessage, end: number, text: string): Buffer {
+  const header = Buffer.from(text, 'latin1')
+  const start = headroom + end - header.length
+  if (end === octets.length || start < 0)
+    return copyOctets(header, end === octets.length ? CRLF : octets.subarray(end))
+  const memory = Buffer.from(octets.buffer, octets.byteOffset - headroom, headroom + octets.length)
+  memory.set(header, start)
+  return memory.subarray(start)
+}
+
+const CRLF = Buffer.from('\r\n')

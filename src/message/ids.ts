@@ -48,9 +48,21 @@ export function fingerprint(mail: Readonly<Record<string, unknown>>): string {
   return hash.digest('base64url')
 }
 
+/** Bytes in several places, which count as if they were in one. */
+export class ByteSequence {
+  readonly parts: readonly Uint8Array[]
+
+  constructor(parts: readonly Uint8Array[]) {
+    this.parts = parts
+  }
+}
+
 function feed(hash: Hash, value: unknown): void {
   if (types.isUint8Array(value)) {
-    hash.update(`bytes ${value.byteLength}:`).update(value)
+    feed(hash, new ByteSequence([value]))
+  } else if (value instanceof ByteSequence) {
+    hash.update(`bytes ${value.parts.reduce((sum, { byteLength }) => sum + byteLength, 0)}:`)
+    for (const part of value.parts) hash.update(part)
   } else if (types.isDate(value)) {
     hash.update(`${JSON.stringify(value)};`)
   } else if (Array.isArray(value)) {

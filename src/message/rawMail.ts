@@ -1,21 +1,19 @@
 import { types } from 'node:util'
 import { ThreadpostError } from '../errors.js'
+import { scanOctets } from '../protocol/octetScan.js'
+import { allocateOctets, copyOctets, isChecked } from '../protocol/octets.js'
 import type { Content, Mailbox } from '../protocol/tasks.js'
 import { isPlainObject, kindOf, Validator } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
+import { decodeEncodedWords } from './encodedWords.js'
+import { ByteSequence } from './ids.js'
 import { DELIVERY_FIELDS } from './mailFields.js'
 
 /** The fields that a mail with a finished message may have. */
 const RAW_FIELDS = new Set<string>(['raw', 'envelope', 'priority', 'group', ...DELIVERY_FIELDS])
 /** A header field (RFC 5322 section 2.2). */
 const FIELD = /^[!-9;-~]+[ \t]*:/
-/** A CR or an LF that is not part of a CRLF. */
-const BARE_BREAK = /\r(?!\n)|(?<!\r)\n/
 const TRACE = /^(?:received|date|message-id)[ \t]*:.*(?:\r\n[ \t].*)*\r\n/gim
-const ASCII = /^[\x00-\x7f]*$/
-const ENCODED_WORD = /=\?([^?\s]{1,40})\?([bq])\?([^?\s]{0,2000})\?=/gi
-/** White space between two encoded words is not part of the text (RFC 2047 section 6.2). */
-const BETWEEN = /(\?=)[ \t]{1,100}(?==\?)/g
 
 /** The content of a finished message and its envelope. */
 export interface RawParts {
@@ -44,13 +42,10 @@ export function rawPartsOf(
   if (to.length === 0)
     check.fail('envelope.to', 'is required with raw: no recipient is taken from its header')
 
-  const octets = withLineEndings(octetsOf(mail['raw'], check))
-  if (!FIELD.test(octets)) check.fail('raw', 'must begin with a header field such as From: (RFC 5322)')
-  if (octets.includes('\0')) check.fail('raw', 'contains a NUL character')
+  const octets = octetsOf(mail['raw'], check)
   const end = octets.indexOf('\r\n\r\n')
-  const header = Buffer.from(end === -1 ? octets : octets.slice(0, end), 'latin1')
-    .toString()
-    .replace(/\r\n(?=[ \t])/g, '')
+  const header = octets.toString('utf8', 0, end === -1 ? octets.length : end).replace(/\r\n(?=[ \t])/g, '')
+  if (!FIELD.test(header)) check.fail('raw', 'must begin with a header field such as From: (RFC 5322)')
   const messageId = /^<[\x21-\x3b\x3d\x3f-\x7e]+>$/.exec(fieldOf(header, 'message-id'))?.[0]
   const subject = decodeEncodedWords(fieldOf(header, 'subject')).replace(/\p{Cc}/gu, ' ')
   return {
@@ -64,8 +59,9 @@ export function rawPartsOf(
 }
 
 /** Every line break as CRLF. A message that has no other is not copied: it may be large. */
-function withLineEndings(octets: string): string {
-  return BARE_BREAK.test(octets) ? octets.replace(/\r\n?|\n/g, '\r\n') : octets
+function withLineEndings(octets: Buffer): Buffer {
+  if (!scanOctets(octets).bareLineEnding) return octets
+  return copyOctets(Buffer.from(octets.toString('latin1').replace(/\r\n?|\n/g, '\r\n'), 'latin1'))
 }
 
 /**
@@ -77,10 +73,10 @@ export function withoutTrace(
   check: Validator,
 ): Readonly<Record<string, unknown>> {
   if (mail['raw'] === undefined) return mail
-  const octets = withLineEndings(octetsOf(mail['raw'], check))
+  const octets = octetsOf(mail['raw'], check)
   const end = octets.indexOf('\r\n\r\n') + 2
-  const header = octets.slice(0, end).replace(TRACE, '')
-  return { ...mail, raw: Buffer.from(header + octets.slice(end), 'latin1') }
+  const header = octets.toString('latin1', 0, end).replace(TRACE, '')
+  return { ...mail, raw: new ByteSequence([Buffer.from(header, 'latin1'), octets.subarray(end)]) }
 }
 
 /** @throws ThreadpostError `UNSUPPORTED` if the transport builds its messages itself */
@@ -92,14 +88,26 @@ export function refuseRawOver(transport: string): never {
   )
 }
 
-/** The message as octets, one for each character. */
-function octetsOf(raw: unknown, check: Validator): string {
-  if (typeof raw === 'string') return ASCII.test(raw) ? raw : Buffer.from(raw).toString('latin1')
-  if (types.isUint8Array(raw))
-    return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
+/** The message, checked. */
+function octetsOf(raw: unknown, check: Validator): Buffer {
+  if (types.isUint8Array(raw) && isChecked(raw))
+    return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
+  const octets = ownOctetsOf(raw, check)
+  if (octets.includes(0)) check.fail('raw', 'contains a NUL character')
+  return withLineEndings(octets)
+}
+
+/** The message in memory of its own: the caller may reuse its buffer. */
+function ownOctetsOf(raw: unknown, check: Validator): Buffer {
+  if (typeof raw === 'string') {
+    const octets = allocateOctets(Buffer.byteLength(raw))
+    octets.write(raw)
+    return octets
+  }
+  if (types.isUint8Array(raw)) return copyOctets(raw)
   // The JSON form of bytes: in a prepared mail, and over HTTP.
   if (isPlainObject(raw) && typeof raw['base64'] === 'string')
-    return Buffer.from(raw['base64'], 'base64').toString('latin1')
+    return copyOctets(Buffer.from(raw['base64'], 'base64'))
   return check.fail('raw', `must be a string or bytes, got ${kindOf(raw)}`)
 }
 

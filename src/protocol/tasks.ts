@@ -28,8 +28,8 @@ export type Content =
   /** `untrusted`: it sees nothing of the application. */
   | { kind: 'mjml'; source: string; data: JsonText; untrusted?: true }
   | { kind: 'literal'; html?: string; text?: string }
-  /** A finished message (RFC 5322). Each character is an octet, so that the text survives JSON. */
-  | { kind: 'raw'; octets: string }
+  /** A finished message (RFC 5322). A large one is in shared memory: no thread copies it. */
+  | { kind: 'raw'; octets: Uint8Array }
 
 export interface JobAttachment {
   filename?: string

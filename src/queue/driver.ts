@@ -252,6 +252,8 @@ export interface QueueDriver {
    * @throws ThreadpostError `NOT_FOUND`; `CONFLICT` if its status rules the action out
    */
   act(id: string, action: ManualAction): Promise<Message>
+  /** Like `act()`, for reports, of which there are many: nobody looks at the message. */
+  change(id: string, action: ManualAction): Promise<unknown>
   /** Stops handing out messages until `resume()`, in every process on the queue. Deliveries in progress continue. */
   pause(): Promise<void>
   /** Ends the pause. */

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { NO_DATA } from '../message/json.js'
 import {
   type MailJob,
@@ -7,6 +8,7 @@ import {
   MAX_PRIORITY,
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
+import { copyOctets } from '../protocol/octets.js'
 import type { Content, JsonText } from '../protocol/tasks.js'
 import type { RowCipher } from './encryption/rowCipher.js'
 import { keyExpiry } from './idempotencyKeys.js'
@@ -72,7 +74,7 @@ export function packJob(job: MailJob, keepKey: number, cipher?: RowCipher): NewR
     messageId: job.messageId,
     head: JSON.stringify(head),
     content: bodyOf(content),
-    attachments: attachments.length === 0 ? null : attachments.map(({ content }) => ({ content })),
+    attachments: filesOf(job),
     rank: MAX_PRIORITY - job.priority,
     group: job.group ?? '',
     acceptedAt: job.acceptedAt,
@@ -91,9 +93,16 @@ function summaryOf(content: Content): ContentSummary {
   return locale === undefined ? { kind, name } : { kind, name, locale }
 }
 
+/** Returns the bytes that are stored as bytes: a finished message, or attachments. */
+function filesOf({ content, attachments }: MailJob): AttachmentBytes[] | null {
+  if (content.kind === 'raw') return [{ content: content.octets, isMessage: true }]
+  return attachments.length === 0 ? null : attachments.map(({ content }) => ({ content }))
+}
+
 /** Returns the data of a template unchanged; for other content, JSON of its fields. */
 function bodyOf(content: Content): string {
   if (content.kind === 'template') return content.data
+  if (content.kind === 'raw') return NO_DATA
   const { kind: _, ...body } = content
   return JSON.stringify(body)
 }
@@ -127,11 +136,11 @@ function unpackJob(head: string, body: string | undefined, bytes: readonly Attac
       replyTo: [],
       tags: [],
       attachments: [],
-      content: contentOf(summary, undefined),
+      content: contentOf(summary, undefined, []),
     }
   return {
     ...rest,
-    content: contentOf(summary, body),
+    content: contentOf(summary, body, bytes),
     attachments: attachments.map((metadata, index) => ({
       ...metadata,
       content: bytes[index]?.content ?? '',
@@ -139,11 +148,22 @@ function unpackJob(head: string, body: string | undefined, bytes: readonly Attac
   }
 }
 
-function contentOf(summary: ContentSummary, body: string | undefined): Content {
+function contentOf(
+  summary: ContentSummary,
+  body: string | undefined,
+  bytes: readonly AttachmentBytes[],
+): Content {
   if (summary.kind === 'template') return { ...summary, data: (body ?? NO_DATA) as JsonText }
-  return body === undefined
-    ? { kind: 'literal' }
-    : ({ ...summary, ...(JSON.parse(body) as object) } as Content)
+  if (body === undefined) return { kind: 'literal' }
+  const fields = JSON.parse(body) as object
+  if (summary.kind === 'raw') return { kind: 'raw', octets: octetsOf(fields, bytes) }
+  return { ...summary, ...fields } as Content
+}
+
+/** Returns the finished message. Version 0.2.0 stored it as text, with a character for each octet. */
+function octetsOf(fields: { octets?: string }, [file]: readonly AttachmentBytes[]): Uint8Array {
+  const octets = file?.content ?? fields.octets ?? ''
+  return typeof octets === 'string' ? copyOctets(Buffer.from(octets, 'latin1')) : octets
 }
 
 /** @param seal seals the state of an encrypted queue: see {@link sealerFor} */
@@ -199,16 +219,18 @@ export function boundSubject({ rest }: Pick<StateRow, 'rest'>): string | undefin
   return rest === null ? undefined : (JSON.parse(rest) as StateRest).subject
 }
 
-/** The kind of an attachment's content as text: a string, or bytes in base64. */
-type PackedFile = [kind: 's' | 'b', text: string]
+/** The kind of an attachment's content as text: a string, bytes that are ASCII, or bytes in base64. */
+type PackedFile = [kind: 's' | 'a' | 'b', text: string]
 
 /** The attachments' bytes as text, for a server that takes and returns texts; '' if there are none. */
 export function packFiles(files: readonly AttachmentBytes[] | null): string {
   if (files === null) return ''
   return JSON.stringify(
-    files.map(({ content }): PackedFile =>
-      typeof content === 'string' ? ['s', content] : ['b', Buffer.from(content).toString('base64')],
-    ),
+    files.map(({ content }): PackedFile => {
+      if (typeof content === 'string') return ['s', content]
+      const bytes = Buffer.from(content.buffer, content.byteOffset, content.length)
+      return isAscii(bytes) ? ['a', bytes.toString('latin1')] : ['b', bytes.toString('base64')]
+    }),
   )
 }
 
@@ -216,6 +238,6 @@ export function packFiles(files: readonly AttachmentBytes[] | null): string {
 export function unpackFiles(files: string | null | undefined): AttachmentBytes[] {
   if (files === null || files === undefined || files === '') return []
   return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
-    content: kind === 's' ? text : new Uint8Array(Buffer.from(text, 'base64')),
+    content: kind === 's' ? text : copyOctets(Buffer.from(text, kind === 'a' ? 'latin1' : 'base64')),
   }))
 }

@@ -62,8 +62,9 @@ export class StoredMutations {
   /**
    * Applies an action, and tries again if another change came first. A message that was withdrawn from its delivery for the
    * action is requeued unless the action is stored.
+   * @returns what builds the message as it then is
    */
-  async apply(id: string, action: ManualAction): Promise<Message> {
+  async apply(id: string, action: ManualAction): Promise<() => Message> {
     const { guard, changed, recordsOf, data, maxAge, write } = this.#options
     for (;;) {
       const { paused, rows } = await guard(() => this.#store.find([id]))
@@ -79,7 +80,7 @@ export class StoredMutations {
         const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
         target = { id, job, state, now: Date.now(), maxAge, cancelDelivery }
         reported = action(target)
-        if (reported?.changes.length === 0) return show(row, paused)
+        if (reported?.changes.length === 0) return () => show(row, paused)
         const dropContent = losesContent(state, target, data)
         const records = recordsOfAction(target, reported, recordsOf)
         const replaced = replacing(target, this.#options.cipher)
@@ -91,7 +92,7 @@ export class StoredMutations {
       if (!written) continue
       const after = target.replacement ?? job
       if (target.keepsStatus !== true) changed({ job: after, state, reported })
-      return show({ ...row, ...packState(state), head: packJob(after, 0).head }, paused)
+      return () => show({ ...row, ...packState(state), head: packJob(after, 0).head }, paused)
     }
   }
 }

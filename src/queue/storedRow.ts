@@ -19,9 +19,11 @@ export const STATUS_NAMES: readonly Status[] = STATUSES
 /** A message with this number or a higher one is settled. */
 export const FIRST_SETTLED = STATUSES.findIndex(isSettled)
 
-/** The bytes of one attachment: text as a string, anything else as bytes. */
+/** The bytes of one attachment: text as a string, anything else as bytes. A finished message is stored as one, too. */
 export interface AttachmentBytes {
   content: string | Uint8Array
+  /** It is a finished message: no other message has the same bytes. */
+  isMessage?: true
 }
 
 /** The part of a job's content that remains when data and bodies are dropped. */

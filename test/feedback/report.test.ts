@@ -83,10 +83,12 @@ describeOnEveryQueue('delivery reports', (newQueue, durable) => {
     const { mailer, inbox } = await mailerWithInbox({ queue: await newQueue(), onUncertain: 'hold' })
     inbox.faults.set([{ at: 'dot', do: 'close-after' }])
     const held = new Promise<string>((resolve) => mailer.on('held', ({ id }) => resolve(id)))
-    await mailer.send(MAIL)
-    const id = await held
-    const settled = mailer.wait(id)
-    await mailer.report({ id, recipient: 'ada@example.com', state: 'delivered' })
+    const messageId = '<own@acme.example>'
+    await mailer.send({ ...MAIL, messageId })
+    const settled = mailer.wait(await held)
+    await expect
+      .poll(() => mailer.report({ messageId, recipient: 'ada@example.com', state: 'delivered' }))
+      .toBe(1)
     expect(await settled).toMatchObject({
       status: 'sent',
       uncertain: true,

@@ -206,7 +206,7 @@ describeWith(['rabbitmq-server'], 'the AMQP intake', (tools) => {
         messageId: `m${n}`,
       })
     await publisher.waitForConfirms()
-    for (let kills = 1; kills < KILLS; kills++) {
+    for (let kills = 1; kills <= KILLS; kills++) {
       const before = inbox.count
       await expect.poll(() => inbox.count).toBeGreaterThan(before + 20)
       await kill(child)

@@ -28,12 +28,18 @@ const MESSAGE = [
   ...['\t', 'x'.repeat(900), '', '', 'end', ''],
 ].join('\r\n')
 
-async function run({ command, args, env }: Tool, more: readonly string[], input = ''): Promise<void> {
+async function run(tool: Tool, more: readonly string[], input = ''): Promise<void> {
+  await output(tool, more, input)
+}
+
+/** What the program prints. */
+async function output({ command, args, env }: Tool, more: readonly string[], input = ''): Promise<string> {
   const child = spawn(command, [...args, ...more], { env: { PATH: process.env['PATH'], ...env } })
-  const output = Promise.all([text(child.stdout), text(child.stderr)])
+  const texts = Promise.all([text(child.stdout), text(child.stderr)])
   child.stdin.on('error', () => undefined).end(input)
   const [code] = (await once(child, 'close')) as [number]
-  expect([code, ...(code === 0 ? [] : await output)]).toEqual([0])
+  expect([code, ...(code === 0 ? [] : await texts)]).toEqual([0])
+  return (await texts)[0]
 }
 
 /** The message as it arrived, without the Received field in front of it. */
@@ -93,6 +99,31 @@ describe('a message arrives byte for byte from', () => {
     const { octets, from, to } = await arrived(inbox)
     expect(octets).toBe(MESSAGE)
     expect([from, ...to]).toEqual(['grüße@acme.example', 'użytkownik@example.com'])
+  })
+
+  itWith(['python3-flask'], 'Flask-Mail', async (tools) => {
+    const { mailer, inbox } = await mailerWithInbox()
+    const { port } = await testIntake(mailer)
+    const program = [
+      'import smtplib, sys',
+      'from flask import Flask',
+      'from flask_mail import Mail, Message',
+      // Prints what it hands to smtplib, which adds a last line break.
+      'sendmail = smtplib.SMTP.sendmail',
+      'def recorded(client, sender, to, octets, *options):',
+      '    sys.stdout.buffer.write(octets if octets.endswith(b"\\r\\n") else octets + b"\\r\\n")',
+      '    return sendmail(client, sender, to, octets, *options)',
+      'smtplib.SMTP.sendmail = recorded',
+      'app = Flask("app")',
+      `app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=${port}, MAIL_DEFAULT_SENDER=("Acme", "${ACME}"))`,
+      'mail = Mail(app)',
+      'with app.app_context():',
+      `    message = Message("Grüße", recipients=["${ADA}"], body="naïve — ü\\n.\\n..two\\n", html="<p>ü</p>")`,
+      '    message.attach("a.bin", "application/octet-stream", bytes(range(256)))',
+      '    mail.send(message)',
+    ]
+    const sent = await output(tools['python3-flask'], ['-X', 'utf8', '-c', program.join('\n')])
+    expect((await arrived(inbox)).octets).toBe(sent)
   })
 
   it('nodemailer', async () => {

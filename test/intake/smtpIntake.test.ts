@@ -38,6 +38,27 @@ describe('the SMTP intake', () => {
     )
   })
 
+  it.each([20_000, 200_000, 2_000_000])(
+    'relays %i octets unchanged, whether or not the client states the size',
+    async (size) => {
+      const server = await ScriptedServer.start()
+      const queue = `sqlite:${await folderOf({})}/outbox.db`
+      const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, queue })
+      const client = await clientOf(await testIntake(mailer))
+      const [first = '', ...rest] = MESSAGE
+      const lines = Array.from({ length: size / 80 }, (_, n) => `${n} `.padEnd(41, 'é'))
+      for (const stated of ['', ` SIZE=${size}`]) {
+        await client.ask(`MAIL FROM:<${ACME}>${stated}`)
+        await client.ask(`RCPT TO:<${ADA}>`)
+        await client.ask('DATA')
+        const reply = await client.ask(first, 'Bcc: eve@example.com', ...rest, ...lines, '.')
+        await mailer.wait(idIn(reply))
+        const data = Buffer.from(server.messages.at(-1)?.data ?? '', 'latin1').toString()
+        expect(data.slice(data.indexOf(first)) === [...MESSAGE, ...lines, ''].join('\r\n')).toBe(true)
+      }
+    },
+  )
+
   it('takes recipients whose local part is quoted, or has dots at its end or in a row', async () => {
     const { mailer, inbox } = await mailerWithInbox()
     const client = await clientOf(await testIntake(mailer))

@@ -12,6 +12,7 @@ export type ToolName =
   | 'swaks'
   | 'msmtp'
   | 'exim-daemon'
+  | 'python3-flask'
 
 export interface Tool {
   command: string

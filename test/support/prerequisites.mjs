@@ -18,7 +18,7 @@ const LIBRARIES = 'libraries.json'
  * @typedef {{ command: string, args: string[], env: Record<string, string> }} Tool
  * `args` come before one's own; `env` comes on top of process.env.
  * @typedef {'redis-server' | 'smtp-sink' | 'smtp-source' | 'postfix-master' | 'chromium' | 'python3-dkim'
- *   | 'rabbitmq-server' | 'swaks' | 'msmtp' | 'exim-daemon'
+ *   | 'rabbitmq-server' | 'swaks' | 'msmtp' | 'exim-daemon' | 'python3-flask'
  *   | 'postgres' | 'python3-psycopg' | 'pgbouncer'} ToolName
  */
 
@@ -73,6 +73,13 @@ const bundles = [
     also: [],
     tools: { 'python3-psycopg': 'usr/bin/python3' },
     probe: { 'python3-psycopg': [['-c', 'import psycopg; print("psycopg")'], /psycopg/] },
+  },
+  {
+    // Python with Flask and Flask-Mail.
+    package: 'python3-flask',
+    also: ['python3-flask-mail'],
+    tools: { 'python3-flask': 'usr/bin/python3' },
+    probe: { 'python3-flask': [['-c', 'import flask, flask_mail; print("Flask-Mail")'], /Flask-Mail/] },
   },
   {
     // With Erlang; test/support/rabbitmq.ts starts both. Without Erlang on the path, the script gets as far as calling it.

@@ -128,6 +128,22 @@ describe('a trace', () => {
     })
   })
 
+  it('has what is reported after the message was sent, as an event of a span', async () => {
+    const exporter = sdk()
+    const { mailer } = await mailerWithInbox()
+    const { id, context } = await mailer.sendAndWait(MAIL)
+    await mailer.report({ id, state: 'bounced', enhanced: '5.1.1', at: 1_772_000_000_000 })
+    const span = named(exporter.getFinishedSpans(), 'settle default')
+    expect(context?.['traceparent']).toContain(`${span.spanContext().traceId}-${parentOf(span)}`)
+    expect(span.events).toMatchObject([
+      {
+        name: 'bounced',
+        time: [1_772_000_000, 0],
+        attributes: { 'threadpost.delivery.state': 'bounced', 'threadpost.delivery.category': 'mailbox' },
+      },
+    ])
+  })
+
   it('continues after kill -9 in the process that takes over the message', async () => {
     const file = path.join(await folderOf({}), 'outbox.db')
     const dead = new SenderProcess({

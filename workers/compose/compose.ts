@@ -54,7 +54,8 @@ export function compose(
 ): Composed {
   const { id, attachments, content } = payload
   if (content.kind === 'raw') {
-    const bytes = Buffer.from(content.octets, 'latin1')
+    const { buffer, byteOffset, length } = content.octets
+    const bytes = Buffer.from(buffer, byteOffset, length)
     return { bytes: signer?.sign(bytes) ?? bytes, transparent: false }
   }
   const html = parts.htmlRow ?? parts.html

@@ -1,16 +1,15 @@
-import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
 import {
   type InsertResult,
   ISOLATION_THRESHOLD,
   isCacheable,
   CACHED_JOBS,
+  lengthOf,
   type RequestOf,
   type TransferResult,
   type TransferRow,
 } from '../../src/queue/sqlite/outboxProtocol.js'
 import {
-  type AttachmentBytes,
   type KeyForm,
   type LoadedRow,
   type NewRow,
@@ -20,64 +19,10 @@ import {
   type StoredRow,
 } from '../../src/queue/storedRow.js'
 import { GenerationalCache } from '../../src/structures/generationalCache.js'
+import type { AttachmentStore, StoredFiles } from './attachmentStore.js'
 import type { Capacity } from './capacity.js'
 import type { Counters } from './counters.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
-
-/** A message's reference to an attachment: `t` for text or `b` for bytes, followed by the hash in hex. */
-type Reference = `${'t' | 'b'}${string}`
-
-/** The bytes of attachments. Each attachment is stored once, however many messages use it. */
-export class AttachmentStore {
-  readonly #add: Statement<[Buffer, Uint8Array]>
-  readonly #drop: Statement<[Buffer]>
-  readonly #sweep: Statement<[Buffer]>
-  readonly #get: Statement<[Buffer], { bytes: Buffer }>
-
-  constructor(db: Database) {
-    this.#add = db.prepare(
-      'INSERT INTO attachment (hash, uses, bytes) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET uses = uses + 1',
-    )
-    this.#drop = db.prepare('UPDATE attachment SET uses = uses - 1 WHERE hash = ?')
-    this.#sweep = db.prepare('DELETE FROM attachment WHERE hash = ? AND uses <= 0')
-    this.#get = db.prepare('SELECT bytes FROM attachment WHERE hash = ?')
-  }
-
-  /** @returns the references as JSON */
-  store(attachments: readonly AttachmentBytes[]): string {
-    return JSON.stringify(
-      attachments.map(({ content }): Reference => {
-        const bytes = typeof content === 'string' ? Buffer.from(content) : content
-        const hash = createHash('sha256').update(bytes).digest()
-        this.#add.run(hash, bytes)
-        return `${typeof content === 'string' ? 't' : 'b'}${hash.toString('hex')}`
-      }),
-    )
-  }
-
-  load(references: string | null): AttachmentBytes[] {
-    return parse(references).map((reference) => {
-      const bytes = this.#get.get(hashOf(reference))?.bytes ?? Buffer.alloc(0)
-      return { content: reference.startsWith('t') ? bytes.toString() : new Uint8Array(bytes) }
-    })
-  }
-
-  release(references: string | null): void {
-    for (const reference of parse(references)) {
-      const hash = hashOf(reference)
-      this.#drop.run(hash)
-      this.#sweep.run(hash)
-    }
-  }
-}
-
-function parse(references: string | null): Reference[] {
-  return references === null ? [] : (JSON.parse(references) as Reference[])
-}
-
-function hashOf(reference: Reference): Buffer {
-  return Buffer.from(reference.slice(1), 'hex')
-}
 
 /** Reads single messages, and stores the states that the main thread decides on. */
 export class MessageRepository {
@@ -85,7 +30,7 @@ export class MessageRepository {
   readonly #attachments: AttachmentStore
   readonly #find: Statement<[string], MessageRow>
   readonly #settledOf: Statement<[string], MessageRow>
-  readonly #load: Statement<[string], { head: string; body: string | null; attachments: string | null }>
+  readonly #load: Statement<[string], { head: string; body: string | null } & StoredFiles>
   readonly #write: Statement
   readonly #dropContent: Statement<[number], { attachments: string | null }>
   readonly #setHead: Statement<[string, number]>
@@ -99,7 +44,7 @@ export class MessageRepository {
       `SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.id = ? AND m.settled_at IS NOT NULL`,
     )
     this.#load = db.prepare(
-      'SELECT m.head, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq WHERE m.id = ?',
+      'SELECT m.head, c.body, c.attachments, c.octets FROM message m LEFT JOIN content c ON c.seq = m.seq WHERE m.id = ?',
     )
     this.#write = db.prepare(
       `UPDATE message SET status = @status, place = @place, losses = @losses, due_at = @dueAt, expires_at = @expiresAt,
@@ -120,8 +65,7 @@ export class MessageRepository {
   load(id: unknown): LoadedRow | null {
     const row = this.#load.get(String(id))
     if (row === undefined) return null
-    const { head, body, attachments } = row
-    return { head, content: body, attachments: this.#attachments.load(attachments) }
+    return { head: row.head, content: row.body, attachments: this.#attachments.load(row) }
   }
 
   /** Returns the message if it is settled. */
@@ -209,7 +153,9 @@ export class Inserter {
       `INSERT INTO message (seq, id, status, place, rank, turn, accepted_at, due_at, expires_at, next_attempt_at, head)
        VALUES (?, ?, ${STATUS_NUMBERS.queued}, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#insertContent = db.prepare('INSERT INTO content (seq, body, attachments) VALUES (?, ?, ?)')
+    this.#insertContent = db.prepare(
+      'INSERT INTO content (seq, body, attachments, octets) VALUES (?, ?, ?, ?)',
+    )
     this.#insertKey = db.prepare(
       'INSERT OR REPLACE INTO idempotency (key, fingerprint, id, message_id, kept_until) VALUES (?, ?, ?, ?, ?)',
     )
@@ -269,7 +215,8 @@ export class Inserter {
       waits ? notBefore : null,
       head,
     )
-    this.#insertContent.run(seq, content, attachments === null ? null : this.#attachments.store(attachments))
+    const files = this.#attachments.store(attachments)
+    this.#insertContent.run(seq, content, files.attachments, files.octets)
     if (!waits && isCacheable(row)) this.cachedIds.add(seq, id)
     if (key !== null) this.#insertKey.run(key, fingerprint, id, messageId, keyUntil)
     return seq
@@ -277,7 +224,6 @@ export class Inserter {
 }
 
 /** Returns the approximate size of a message in the file, in bytes. */
-function bytesOf({ head, content, attachments }: NewRow): number {
-  const bytes = head.length + content.length
-  return attachments === null ? bytes : attachments.reduce((sum, part) => sum + part.content.length, bytes)
+function bytesOf(row: NewRow): number {
+  return row.head.length + lengthOf(row)
 }

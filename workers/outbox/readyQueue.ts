@@ -1,9 +1,9 @@
 import type { Database, Statement } from 'better-sqlite3'
-import { ISOLATION_THRESHOLD, type CachedRow } from '../../src/queue/sqlite/outboxProtocol.js'
+import { type CachedRow, ISOLATION_THRESHOLD, lengthOf } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS, type StoredRow, type ClaimedRow } from '../../src/queue/storedRow.js'
 import type { GenerationalCache } from '../../src/structures/generationalCache.js'
+import type { AttachmentStore, StoredFiles } from './attachmentStore.js'
 import type { Counters } from './counters.js'
-import type { AttachmentStore } from './messageRepository.js'
 import type { Outlook } from './outlook.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
 import { Turns, type Waiting } from './turns.js'
@@ -37,7 +37,7 @@ export class ReadyQueue {
   readonly #makeEarlier: Statement<[number, number]>
   readonly #expire: Statement<[number, number]>
   readonly #bySeq: Statement<[number], MessageRow>
-  readonly #whole: Statement<[number], MessageRow & { body: string | null; attachments: string | null }>
+  readonly #whole: Statement<[number], MessageRow & { body: string | null } & StoredFiles>
   readonly #expiring: Statement<[number, number], { seq: number; status: MessageRow['status'] }>
   readonly #longestDue: Statement<[], { at: number | null }>
 
@@ -94,7 +94,7 @@ export class ReadyQueue {
        settled_at = ?, rev = rev + 1 WHERE seq = ?`,
     )
     this.#whole = db.prepare(
-      `SELECT ${MESSAGE_COLUMNS}, c.body, c.attachments FROM message m LEFT JOIN content c ON c.seq = m.seq
+      `SELECT ${MESSAGE_COLUMNS}, c.body, c.attachments, c.octets FROM message m LEFT JOIN content c ON c.seq = m.seq
        WHERE m.seq = ?`,
     )
     this.#bySeq = db.prepare(`SELECT ${MESSAGE_COLUMNS} FROM message m WHERE m.seq = ?`)
@@ -130,8 +130,7 @@ export class ReadyQueue {
         this.#claimed.add(seq)
         claimed.push(row)
         if ('id' in row) continue
-        const { head, content, attachments } = row
-        bytes += attachments.reduce((sum, part) => sum + part.content.length, head.length + content.length)
+        bytes += row.head.length + lengthOf(row)
         if (bytes > MAX_CLAIM_BYTES) break
       }
     } catch (error) {
@@ -156,7 +155,7 @@ export class ReadyQueue {
       rev: row.rev + 1,
       nextAttemptAt: null,
       content: row.body ?? '{}',
-      attachments: this.#attachments.load(row.attachments),
+      attachments: this.#attachments.load(row),
     }
   }
 

@@ -14,6 +14,7 @@ export const PLACE = { none: 0, ready: 1, scheduled: 2, isolated: 3 } as const
  *   and `origin` identifies the file and its copies: see `claimCounter.ts`.
  * - `message.turn` is the group with which a message takes turns.
  * - `message.head` and `content.body` are JSON: the part that never changes, and the part dropped after settling.
+ *   `content.octets` is a finished message.
  * - `record` holds what the processes share besides messages: see src/queue/records.ts. Its value is JSON.
  * - `term` and `search` are the search index, filled in idle time up to `tally.indexed`.
  */
@@ -106,6 +107,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE message ADD COLUMN turn TEXT NOT NULL DEFAULT '';
   DROP INDEX message_line;
   CREATE INDEX message_turn ON message (rank, turn, seq) WHERE place = 1;
+  `,
+  `
+  ALTER TABLE content ADD COLUMN octets BLOB;
   `,
 ]
 

@@ -129,7 +129,7 @@ async function open({ region, credentials, endpoint, configurationSet }: SesTran
     send: async ({ envelope, composed }) => {
       const { MessageId = 'accepted' } = await client.send(
         new SendEmailCommand({
-          Content: { Raw: { Data: composed.bytes } },
+          Content: { Raw: { Data: unshared(composed.bytes) } },
           // Without a reverse-path, SES uses the address in From. It receives the bounces itself in any case.
           ...(envelope.from === '' ? {} : { FromEmailAddress: envelope.from }),
           Destination: { ToAddresses: [...envelope.to] },
@@ -163,4 +163,9 @@ function toResponse({ name, message, $metadata, $response }: ServiceError): Serv
     text,
     ...(retryAfter === undefined ? {} : { retryAfter }),
   }
+}
+
+/** The SDK takes no bytes in shared memory. */
+function unshared(bytes: Buffer): Buffer {
+  return bytes.buffer instanceof SharedArrayBuffer ? Buffer.from(bytes) : bytes
 }

@@ -51,8 +51,12 @@ interface ReportFields {
 export function reportOf({ at, enhanced, ...fields }: ReportFields): RecipientDeliveryReport {
   const time = timeOf(at)
   const code = /^[245]\.\d{1,3}\.\d{1,3}$/.exec(enhanced ?? '')?.[0]
-  const entries = Object.entries({ ...fields, at: time, enhanced: code })
-  return Object.fromEntries(
-    entries.filter(([, value]) => value !== undefined),
-  ) as unknown as RecipientDeliveryReport
+  const report: Record<string, unknown> = {}
+  for (const key in fields) {
+    const value = fields[key as keyof typeof fields]
+    if (value !== undefined) report[key] = value
+  }
+  if (time !== undefined) report['at'] = time
+  if (code !== undefined) report['enhanced'] = code
+  return report as unknown as RecipientDeliveryReport
 }

@@ -1,3 +1,4 @@
+import { copyOctets } from '../../protocol/octets.js'
 import type { AttachmentBytes, JobHead, KeyForm, NewRow } from '../storedRow.js'
 import { type Cipher, isSealedText } from './cipher.js'
 
@@ -137,19 +138,19 @@ export class RowCipher {
     return key === null && fingerprint === null ? sealed : [...sealed, { key, fingerprint }]
   }
 
-  #sealFile({ content }: AttachmentBytes, place: string): AttachmentBytes {
+  #sealFile({ content, ...kind }: AttachmentBytes, place: string): AttachmentBytes {
     const bytes =
       typeof content === 'string'
         ? Buffer.concat([Buffer.of(TEXT), Buffer.from(content)])
         : Buffer.concat([Buffer.of(BYTES), content])
-    return { content: this.#cipher.sealBytes(bytes, place) }
+    return { ...kind, content: this.#cipher.sealBytes(bytes, place) }
   }
 
-  #openFile({ content }: AttachmentBytes, place: string): AttachmentBytes | undefined {
+  #openFile({ content, ...kind }: AttachmentBytes, place: string): AttachmentBytes | undefined {
     if (typeof content === 'string') return undefined
     const bytes = this.#cipher.openBytes(content, place)
     if (bytes === undefined) return undefined
     const data = bytes.subarray(1)
-    return { content: bytes[0] === TEXT ? data.toString() : new Uint8Array(data) }
+    return { ...kind, content: bytes[0] === TEXT ? data.toString() : copyOctets(data) }
   }
 }

@@ -229,8 +229,12 @@ export class MemoryQueue implements QueueDriver {
     this.#idleCallbacks.clear()
   }
 
+  async act(id: string, action: ManualAction): Promise<Message> {
+    return this.#show(await this.change(id, action))
+  }
+
   /** Rejects with whatever the action throws. */
-  act(id: string, action: ManualAction): Promise<Message> {
+  change(id: string, action: ManualAction): Promise<Entry> {
     return new Promise((resolve) => {
       const entry = this.#store.get(id)
       if (entry === undefined) throw notFound(id)
@@ -248,7 +252,7 @@ export class MemoryQueue implements QueueDriver {
       if (reported?.changes.length !== 0 && target.keepsStatus !== true)
         this.#options.onChange({ ...entry, reported })
       this.#pump()
-      resolve(this.#show(entry))
+      resolve(entry)
     })
   }
 

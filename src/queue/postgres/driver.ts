@@ -177,7 +177,12 @@ export class PostgresQueue implements QueueDriver {
     this.#consumer.start()
   }
 
-  act(id: string, action: ManualAction): Promise<Message> {
+  async act(id: string, action: ManualAction): Promise<Message> {
+    const message = await this.#mutations.apply(id, action)
+    return message()
+  }
+
+  change(id: string, action: ManualAction): Promise<unknown> {
     return this.#mutations.apply(id, action)
   }
 

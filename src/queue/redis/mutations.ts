@@ -39,7 +39,7 @@ export class Mutations {
   }
 
   /** Applies an operator's action, or reports. */
-  apply(id: string, action: ManualAction): Promise<Message> {
+  apply(id: string, action: ManualAction): Promise<() => Message> {
     return this.#stored.apply(id, action)
   }
 

@@ -25,7 +25,9 @@ const EXTRA_LIFETIME = 30 * 24 * 60 * 60 * 1000
  * the order of acceptance is kept.
  */
 function toEnvelope(job: MailJob): MailJob {
-  const { attachments, ...inner } = job
+  const { attachments, ...rest } = job
+  const { content } = job
+  const inner = content.kind === 'raw' ? { ...rest, content: { kind: 'raw' } } : rest
   const { notBefore: _, ...envelope } = job
   return {
     ...envelope,
@@ -35,14 +37,18 @@ function toEnvelope(job: MailJob): MailJob {
     priority: 5,
     expiresAt: job.expiresAt + EXTRA_LIFETIME,
     content: { kind: 'literal', text: JSON.stringify(inner) },
-    attachments,
+    attachments:
+      content.kind === 'raw' ? [{ content: content.octets, size: content.octets.length }] : attachments,
   }
 }
 
-/** Returns the job that {@link toEnvelope} wrapped. */
+/** Returns the job that {@link toEnvelope} wrapped. A finished message travels as an attachment. */
 function fromEnvelope({ content, attachments }: MailJob): MailJob {
   const text = content.kind === 'literal' ? content.text : undefined
-  return { ...(JSON.parse(text ?? '{}') as Omit<MailJob, 'attachments'>), attachments }
+  const inner = JSON.parse(text ?? '{}') as Omit<MailJob, 'attachments'>
+  const [message] = attachments
+  if (inner.content.kind !== 'raw' || message === undefined) return { ...inner, attachments }
+  return { ...inner, content: { kind: 'raw', octets: message.content as Uint8Array }, attachments: [] }
 }
 
 /** Messages that are forwarded at a time. */
@@ -143,6 +149,10 @@ export class SpooledQueue implements QueueDriver {
 
   act(id: string, action: ManualAction): Promise<Message> {
     return this.#redis.act(id, action)
+  }
+
+  change(id: string, action: ManualAction): Promise<unknown> {
+    return this.#redis.change(id, action)
   }
 
   pause(): Promise<void> {

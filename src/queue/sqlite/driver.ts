@@ -153,6 +153,15 @@ export class SqliteQueue implements QueueDriver {
     return this.#queries.list(query)
   }
 
+  async act(id: string, action: ManualAction): Promise<Message> {
+    const message = await this.#apply(id, action)
+    return message()
+  }
+
+  change(id: string, action: ManualAction): Promise<unknown> {
+    return this.#apply(id, action)
+  }
+
   async pause(): Promise<void> {
     await this.#client.request('pause', { paused: true })
   }
@@ -234,8 +243,9 @@ export class SqliteQueue implements QueueDriver {
   /**
    * Changes a message for an operator, again if it was changed meanwhile. A message removed from the prefetched ones or from
    * its delivery for the change is requeued unless the change is stored.
+   * @returns what builds the message as it then is
    */
-  async act(id: string, action: ManualAction): Promise<Message> {
+  async #apply(id: string, action: ManualAction): Promise<() => Message> {
     for (;;) {
       const row = await this.#queries.row(id)
       if (row === null) throw notFound(id)
@@ -252,7 +262,7 @@ export class SqliteQueue implements QueueDriver {
         const { maxAge } = this.#options
         target = { id, job, state, now: Date.now(), maxAge, cancelDelivery }
         reported = action(target)
-        if (reported?.changes.length === 0) return this.#queries.show(row)
+        if (reported?.changes.length === 0) return () => this.#queries.show(row)
         const drop = losesContent(state, target, this.#options.retain.data)
         const records = recordsOfAction(target, reported, this.#options.recordsOf)
         const packed = packState(state, sealerFor(id, this.#cipher))
@@ -267,7 +277,7 @@ export class SqliteQueue implements QueueDriver {
       const changed = target.replacement ?? job
       if (target.replacement !== undefined) this.#acceptor.cachedJobs.take(id)
       if (target.keepsStatus !== true) this.#options.onChange({ job: changed, state, reported })
-      return this.#queries.show({ ...row, ...packState(state), head: packJob(changed, 0).head })
+      return () => this.#queries.show({ ...row, ...packState(state), head: packJob(changed, 0).head })
     }
   }
 

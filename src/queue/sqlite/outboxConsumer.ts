@@ -8,7 +8,7 @@ import type { RowCipher } from '../encryption/rowCipher.js'
 import { packState, sealerFor, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
 import { type StateRow, STATUS_NUMBERS, type ClaimedRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
-import type { CachedRow, OrphanedRow } from './outboxProtocol.js'
+import { type CachedRow, lengthOf, type OrphanedRow } from './outboxProtocol.js'
 import { PrefetchEstimator, SlotAllocator } from './prefetch.js'
 
 /** A message that this process has claimed: its status in the file is `sending`. */
@@ -292,6 +292,5 @@ export class OutboxConsumer {
 
 function toClaimed(row: ClaimedRow): ClaimedMessage {
   const job = unpackClaimed(row)
-  const bytes = row.content.length + job.attachments.reduce((sum, { size }) => sum + size, 0)
-  return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes, bagIndex: -1 }
+  return { seq: row.seq, rev: row.rev, job, state: unpackState(row, job), bytes: lengthOf(row), bagIndex: -1 }
 }

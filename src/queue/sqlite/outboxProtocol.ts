@@ -67,11 +67,16 @@ export interface CachedRow {
  * thread assumes at most twice this number to be cached, and the main thread caches at least as many.
  */
 export const CACHED_JOBS = 1_000
-const MAX_CACHED_LENGTH = 16 * 1024
+const MAX_CACHED_LENGTH = 32 * 1024
 
 /** Whether a process caches a message that it accepts. Only small ones: the cache is bounded by number only. */
-export function isCacheable({ content, attachments }: NewRow): boolean {
-  return attachments === null && content.length <= MAX_CACHED_LENGTH
+export function isCacheable(row: Pick<NewRow, 'content' | 'attachments'>): boolean {
+  return lengthOf(row) <= MAX_CACHED_LENGTH
+}
+
+/** Returns the length of a message's content, about in bytes. */
+export function lengthOf({ content, attachments }: Pick<NewRow, 'content' | 'attachments'>): number {
+  return (attachments ?? []).reduce((sum, part) => sum + part.content.length, content.length)
 }
 
 /** A message whose process died while delivering it, or that may have been sent since the file was copied. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { copyOctets } from '../../../src/protocol/octets.js'
 import type { Outcome } from '../../../src/protocol/outcome.js'
 import { Deliveries } from './deliveries.js'
 import type { Fixture } from './fixture.js'
@@ -24,7 +25,8 @@ export function testDelivery({ open, put }: Fixture): void {
     it('hands out finished messages and attachments octet for octet, also for a second attempt', async () => {
       const { queue, changes } = await open()
       const octets = Array.from({ length: 255 }, (_, index) => String.fromCharCode(index + 1)).join('')
-      const raw = { kind: 'raw' as const, octets: `From: a@b.example\r\n\r\n${octets}\r\n` }
+      const text = `From: a@b.example\r\n\r\n${octets}\r\n`
+      const raw = { kind: 'raw' as const, octets: copyOctets(Buffer.from(text, 'latin1')) }
       const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
       const calendar = 'BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nSUMMARY:Grüße 😀\r\nEND:VCALENDAR\r\n'
       const attachments = [
@@ -43,7 +45,11 @@ export function testDelivery({ open, put }: Fixture): void {
           ...rest,
           content: Buffer.from(content).toString('hex'),
         }))
-        seen.push({ id: job.id, octets: job.content.kind === 'raw' ? job.content.octets : '', files })
+        seen.push({
+          id: job.id,
+          octets: job.content.kind === 'raw' ? Buffer.from(job.content.octets).toString('latin1') : '',
+          files,
+        })
         return outcomeOf(state.attempts.length === 0 ? 'deferred' : 'sent')
       })
       await queue.start(deliveries)
@@ -52,7 +58,7 @@ export function testDelivery({ open, put }: Fixture): void {
         ...rest,
         content: Buffer.from(content).toString('hex'),
       }))
-      const first = { id: ids[0], octets: raw.octets, files: [] }
+      const first = { id: ids[0], octets: text, files: [] }
       const second = { id: ids[1], octets: '', files }
       expect(seen).toHaveLength(4)
       expect(seen).toEqual(expect.arrayContaining([first, second]))
