@@ -139,6 +139,21 @@ describe('the format of each API', () => {
     expect(text).not.toContain('Bcc')
   })
 
+  it('Mailgun, Brevo, and Mailjet only check the mail in sandbox mode', async () => {
+    const marks = {
+      Mailgun: 'name="o:testmode"\r\n\r\nyes',
+      Brevo: '"X-Sib-Sandbox":"drop"',
+      Mailjet: '"SandboxMode":true',
+    }
+    for (const [name, mark] of Object.entries(marks)) {
+      const { dialect, at } = services[name]!
+      const api = await MailApi.start(dialect)
+      const mailer = await testMailer({ transport: { ...at(api.url), sandbox: true }, threads: 0 })
+      await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hi' })
+      expect(api.taken[0]?.text).toContain(mark)
+    }
+  })
+
   it('Mailgun takes a finished message unchanged', async () => {
     const raw = 'From: a@acme.example\r\nTo: list@acme.example\r\nSubject: Hi\r\n\r\nHello\r\n'
     const { text, api } = await send('Mailgun', {

@@ -3,6 +3,7 @@ import nodemailer from 'nodemailer'
 import type { SesTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { whileLoading } from '../heartbeat.js'
 import { sendInAscii } from './asciiRecipients.js'
+import { beyondLimits } from './sendResults.js'
 import {
   loadPackage,
   parseRetryAfter,
@@ -16,6 +17,8 @@ import type { OutgoingMail, Progress, SendResult, Transport } from './transport.
 
 /** Time limit for connecting, in ms; the attempt has its own limit. */
 const CONNECT_TIMEOUT = 10_000
+/** https://docs.aws.amazon.com/ses/latest/dg/quotas.html */
+const LIMITS = { name: 'Amazon SES', maxRecipients: 50, maxSize: 40_000_000 }
 
 /** Errors about the account or its credentials, not about the message. */
 const AUTH_ERRORS =
@@ -57,6 +60,8 @@ export class SesSender implements Transport {
       this.#results.withClient(this.#client, (client) =>
         sendInAscii(mail, async (ascii) => {
           const { to } = ascii.envelope
+          const refused = beyondLimits(LIMITS, to.length, ascii.composed.bytes.length)
+          if (refused !== undefined) return refused
           progress.sends(ascii.composed)
           try {
             return this.#results.fromResponse({ status: 200, text: await client.send(ascii) }, to)
