@@ -1,41 +1,50 @@
 import type { Clock } from '../clock.js'
 
-/** Milliseconds after which a delivery is taken to wait for a slow server. */
-const STALLED_AFTER = 1_000
-/** Messages that may begin in a second, once no delivery waits any longer. */
-const RESTART = 4
-/** Milliseconds after the last slow delivery in which no more may begin. */
+/** Milliseconds after which a delivery leaves its slot to another one. */
+const LEND_AFTER = 1_000
+/** Milliseconds from then on after which the server counts as slow. */
+const SLOW_AFTER = 1_000
+/** Milliseconds after the last slow delivery in which few may begin: one, and twice as many each second. */
 const RECENT = 10_000
 /** Longest time that a message is held before it is looked at again, in ms. */
 const MAX_DELAY = 15 * 60_000
 
 /**
  * The slow deliveries of one transport. While there is one, the transport's next messages are held, so that a slow server
- * keeps few of the slots that all transports share.
+ * keeps few of the slots that all transports share. After it, they start slowly.
  */
 export class Stalls {
   readonly #clock: Clock
-  #stalled = 0
+  #inProgress = 0
+  #slow = 0
   /** When the last slow delivery ended. */
   #endedAt = -Infinity
   /** When the message that was held last is due. */
   #lastDue = 0
   /** Milliseconds of a slow delivery, as a moving average. */
-  #duration = STALLED_AFTER
+  #duration = LEND_AFTER + SLOW_AFTER
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Whether a delivery waits for the server. */
+  /** Whether the next messages have to wait. */
   get active(): boolean {
-    return this.#stalled > 0
+    return this.room <= 0
   }
 
-  /** Held messages that may begin now. */
+  /** Messages that may begin now. */
   get room(): number {
-    if (this.active) return 0
-    return this.#clock.now() - this.#endedAt < RECENT ? RESTART : Infinity
+    if (this.#slow > 0) return 0
+    return this.#recent ? 2 ** Math.floor(this.#sinceSlow / 1_000) - this.#inProgress : Infinity
+  }
+
+  get #sinceSlow(): number {
+    return this.#clock.now() - this.#endedAt
+  }
+
+  get #recent(): boolean {
+    return this.#sinceSlow < RECENT
   }
 
   /** Returns when a message that has to wait is due again, in ms since the epoch. */
@@ -49,24 +58,31 @@ export class Stalls {
 
   /**
    * Watches a delivery that begins now.
-   * @param onStalled called once if it takes long
-   * @returns must be called when it has ended; returns whether it was the last slow one
+   * @param lend called once if it takes long, or probably will
+   * @returns must be called when it has ended; returns whether messages that were held may begin
    */
-  watch(onStalled: () => void): () => boolean {
+  watch(lend: () => void): () => boolean {
     const start = performance.now()
-    let stalled = false
-    const timer = setTimeout(() => {
-      stalled = true
-      this.#stalled++
-      onStalled()
-    }, STALLED_AFTER).unref()
+    let slow = false
+    const onSlow = (): void => {
+      slow = true
+      this.#slow++
+    }
+    const onLong = (): void => {
+      timer = setTimeout(onSlow, SLOW_AFTER).unref()
+      lend()
+    }
+    let timer = setTimeout(onLong, this.#slow > 0 || this.#recent ? 0 : LEND_AFTER).unref()
+    this.#inProgress++
     return () => {
       clearTimeout(timer)
-      if (!stalled) return false
-      this.#stalled--
-      this.#endedAt = this.#clock.now()
-      this.#duration = 0.8 * this.#duration + 0.2 * (performance.now() - start)
-      return !this.active
+      this.#inProgress--
+      if (slow) {
+        this.#slow--
+        this.#endedAt = this.#clock.now()
+        this.#duration = 0.8 * this.#duration + 0.2 * (performance.now() - start)
+      }
+      return this.#recent && !this.active
     }
   }
 }
