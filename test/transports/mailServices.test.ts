@@ -96,6 +96,17 @@ describe.each(Object.entries(services))('%s', (name, { dialect, at }) => {
     expect(api.moods).toEqual([])
   })
 
+  it('is not asked to send from an address that it does not support', async () => {
+    const { message, api } = await send(name, {
+      from: 'büro@acme.example',
+      to: 'ada@example.com',
+      subject: 'Hi',
+      text: 'Hi',
+    })
+    expect(message).toMatchObject({ status: 'failed', attempts: [{ code: 'SMTPUTF8_UNSUPPORTED' }] })
+    expect(api.moods).toEqual([])
+  })
+
   it('keeps the id that the service gave the message', async () => {
     const { message } = await send(name, { to: 'ada@example.com', subject: 'Hi', text: 'Hi' })
     expect(message.recipients[0]?.reply?.text).toMatch(/^<?(?:pm|mg|rs|bv)-1>?$|^123$|^accepted$/)

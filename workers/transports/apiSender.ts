@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { isAsciiText } from '../../src/protocol/addressForms.js'
 import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { ApiTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { sendInAscii } from './asciiRecipients.js'
+import { isAsciiOnly, sendInAscii } from './asciiRecipients.js'
 import { type ApiRequest, type ApiResponse, callApi } from './httpClient.js'
 import type { ApiAnswer, BatchApi, MailServiceApi, MessageRequest, Recipients } from './mailServiceApi.js'
 import { MessageBatches } from './messageBatches.js'
@@ -122,8 +121,7 @@ export class ApiSender implements Transport {
   /** Returns the message if it can share a request with others. */
   #prepareForBatch(mail: OutgoingMail): PreparedMessage | undefined {
     const { batch, envelope } = this.#api
-    if (batch === undefined || batch.accepts?.(mail) === false || !mail.envelope.to.every(isAsciiText))
-      return undefined
+    if (batch === undefined || batch.accepts?.(mail) === false || !isAsciiOnly(mail)) return undefined
     const [recipients, ...more] = recipientsOf(mail.payload, mail.envelope.to, envelope === true)
     if (recipients === undefined || more.length > 0) return undefined
     const prepared = this.#prepare(mail, recipients)
@@ -136,7 +134,7 @@ export class ApiSender implements Transport {
     const to = [...recipients.to, ...recipients.cc, ...recipients.bcc].map(
       ({ address }) => given.get(address.toLowerCase()) ?? address,
     )
-    const key = keyOf([mail.payload.id, ...to])
+    const key = keyOf([mail.payload.id, to])
     const request = this.#api.request(mail, recipients, key)
     const size = Buffer.byteLength(request.body ?? '')
     const refused = beyondLimits(this.#api, to.length, size)
@@ -234,7 +232,7 @@ function saysNothingWasSent({ status }: ApiResponse): boolean {
 }
 
 /** Returns an idempotency key. */
-function keyOf(parts: readonly string[]): string {
+function keyOf(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
 }
 
