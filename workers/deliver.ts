@@ -115,7 +115,11 @@ export class Deliverer {
       if (task.notBefore !== undefined) await waitUntil(task.notBefore)
       const delivered = await this.#transports
         .get(task.transport)
-        .send({ envelope, payload, parts, composed, asciiVersion }, context, deadline)
+        .send(
+          { envelope, payload, parts, composed, asciiVersion, uncertain: task.uncertain },
+          context,
+          deadline,
+        )
       delivered.recipients = withGivenAddresses(delivered.recipients, task.recipients, envelope.to)
       const outcome = context.outcomeOf(delivered)
       outcome.endedAt = sharedClock()

@@ -26,6 +26,7 @@ import type {
   TransportStateOptions,
 } from '../transports/transportState.js'
 import { deliverUntilSettled, outcomeAfterLoss } from './crashRecovery.js'
+import { orderOf } from './deliveryOrder.js'
 import { type GroupLimitOptions, GroupLimits } from './groupLimits.js'
 import { LoadStep } from './loadStep.js'
 import { held, OutcomeHandler, type OutcomeHandlerOptions } from './outcomeHandler.js'
@@ -123,6 +124,10 @@ export class Dispatcher implements Consumer {
     return this.#runner.slots.capacity + this.#admission.waitingForBudget + (this.#resolver?.waiting ?? 0)
   }
 
+  onMoreSlots(callback: () => void): void {
+    this.#admission.onMoreSlots = callback
+  }
+
   /** If the queue hands out more messages than there are slots, the message waits for a slot. */
   deliver(message: QueuedMessage): Promise<Settlement> {
     if (message.state.sealed !== undefined) return unreadableSettlement(message.state, this.#clock.now())
@@ -217,7 +222,7 @@ export class Dispatcher implements Consumer {
     slot: number,
     lease: BudgetLease | undefined,
   ): Promise<Settlement> {
-    const { job, state, journalSlot } = message
+    const { job, state } = message
     const start = this.#clock.now()
     const paused = transport?.paused === true
     const admission = paused ? undefined : (transport?.begin(start) ?? { result: 'pass', probe: false })
@@ -229,22 +234,13 @@ export class Dispatcher implements Consumer {
       return held(message, 'breaker', start + this.#router.delay(job.transport))
     }
     const load = new LoadStep(message, this.#loadRules, this.#filter)
-    const order: DeliveryOrder = {
-      payload: load.payload(),
-      recipients: openRecipients(state),
-      transport: transport?.name ?? job.transport,
-      expiresAt: state.expiresAt,
-      attempt: state.attempts.length + 1,
-      slot,
-      bagIndex: -1,
-      claim: undefined,
-    }
-    if (journalSlot !== undefined) order.note = journalSlot
-    if (lease?.notBefore !== undefined) order.notBefore = lease.notBefore
+    const order = orderOf(message, load, transport?.name ?? job.transport, slot, lease?.notBefore)
+    const ended = transport && this.#admission.watch(transport, slot)
     const outcome = await this.#deliver(order, load)
     transport?.record(outcome, admission.probe)
     if (outcome.code === 'AUTH_FAILED' && transport?.stale === false) transport.stale = true
     this.#release(slot, lease, outcome)
+    ended?.()
     delete outcome.endedAt
     outcome.timings.queue = Math.max(0, start - state.dueAt)
     return load.complete(outcome, (loaded) => this.#outcomes.settle(loaded, outcome, start, order.transport))

@@ -94,6 +94,8 @@ export interface DeliverTask {
   transport: string
   /** The number of this attempt, from 1. */
   attempt: number
+  /** Whether an earlier attempt may have sent the message. */
+  uncertain?: true
   /** Its place in the delivery journal. */
   note?: number
   /** Milliseconds since the epoch; an envelope that isn't sent by then is never sent. */

@@ -137,6 +137,7 @@ export interface MailgunTransport extends ApiTransportBase {
   kind: 'mailgun'
   apiKey: string
   domain: string
+  sandbox?: boolean
 }
 
 export interface ResendTransport extends ApiTransportBase {

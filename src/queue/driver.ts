@@ -57,6 +57,8 @@ export interface Transaction {
 export interface Consumer {
   /** Maximum number of concurrent deliveries. It changes over time, so the driver reads it before each delivery. */
   readonly slots: number
+  /** Calls back whenever there are more slots although no delivery has ended. */
+  onMoreSlots?(callback: () => void): void
   /**
    * Makes one delivery attempt. Never rejects: every outcome is a settlement. A message held with a `nextAttemptAt` is
    * due again at that time, like a deferred one.

@@ -43,6 +43,11 @@ export class PrioritySemaphore {
   /** Gives a permit back, and grants as many as are free now. */
   release(): void {
     this.#held--
+    this.grant()
+  }
+
+  /** Grants as many permits as are free. Call this when their number has risen. */
+  grant(): void {
     while (this.#held < this.#permits()) {
       const grant = this.#waiting.findLast((queue) => queue !== undefined && queue.size > 0)?.shift()
       if (grant === undefined) return

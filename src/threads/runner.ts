@@ -29,7 +29,7 @@ export interface DeliveryOrder extends Member, OrderedTask {
 
 type OrderedTask = Pick<
   DeliverTask,
-  'payload' | 'recipients' | 'transport' | 'attempt' | 'note' | 'expiresAt' | 'notBefore'
+  'payload' | 'recipients' | 'transport' | 'attempt' | 'uncertain' | 'note' | 'expiresAt' | 'notBefore'
 >
 
 /**
@@ -70,6 +70,8 @@ export interface DeliverySlots {
   readonly free: number
   /** @returns undefined when none is free */
   reserve(): number | undefined
+  /** Lets another delivery begin in place of one that waits for its server, until the slot is released. */
+  lend(slot: number): void
   /** Releases a slot. Releasing it again does nothing. */
   release(slot: number): void
 }

@@ -227,6 +227,7 @@ class SharedSlots implements DeliverySlots {
   readonly #all: () => DeliverySlots
   readonly #window: InFlightWindow
   readonly #reserved = new Set<number>()
+  readonly #lent = new Set<number>()
 
   constructor(all: () => DeliverySlots, window: InFlightWindow) {
     this.#all = all
@@ -234,11 +235,11 @@ class SharedSlots implements DeliverySlots {
   }
 
   get capacity(): number {
-    return this.#window.size
+    return this.#window.size + this.#lent.size
   }
 
   get free(): number {
-    return Math.max(0, this.#window.size - this.#reserved.size)
+    return Math.max(0, this.capacity - this.#reserved.size)
   }
 
   reserve(): number | undefined {
@@ -248,7 +249,14 @@ class SharedSlots implements DeliverySlots {
     return slot
   }
 
+  lend(slot: number): void {
+    if (!this.#reserved.has(slot)) return
+    this.#lent.add(slot)
+    this.#all().lend(slot)
+  }
+
   release(slot: number): void {
+    this.#lent.delete(slot)
     if (this.#reserved.delete(slot)) this.#all().release(slot)
   }
 }

@@ -13,6 +13,8 @@ export class SlotPool implements DeliverySlots {
   readonly #renders: PrioritySemaphore
   readonly #capacity: () => number
   #reserved = 0
+  /** Those of deliveries that wait for a slow server: as many others may be in progress. */
+  readonly #lent = new Set<number>()
 
   /** @param capacity returns how many deliveries may be in progress at the moment */
   constructor(deliveries: number, renders: number, capacity = () => deliveries) {
@@ -24,11 +26,11 @@ export class SlotPool implements DeliverySlots {
   }
 
   get capacity(): number {
-    return this.#capacity()
+    return this.#capacity() + this.#lent.size
   }
 
   get free(): number {
-    return Math.max(0, this.#capacity() - this.#reserved)
+    return Math.max(0, this.capacity - this.#reserved)
   }
 
   /** Returns the slots in use; a linear search. */
@@ -45,9 +47,14 @@ export class SlotPool implements DeliverySlots {
     return slot
   }
 
+  lend(slot: number): void {
+    if (this.#inUse[slot] === true) this.#lent.add(slot)
+  }
+
   release(slot: number): void {
     if (this.#inUse[slot] !== true) return
     this.#inUse[slot] = false
+    this.#lent.delete(slot)
     this.#reserved--
     this.#free.push(slot)
   }

@@ -4,17 +4,16 @@ import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
   type Content,
-  type DeliverTask,
   type JsonObject,
   type MessagePayload,
   type RenderResult,
-  sharedClock,
 } from '../protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
 import { setupFailure } from '../protocol/unsentOutcome.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
 import type { CrashLoopListener, Outage } from './crashLoop.js'
+import { attachedBytes, taskOf } from './deliverTask.js'
 import type { Pool, PoolOptions } from './pool.js'
 import { PoolManager } from './poolManager.js'
 import { RenderRequests } from './renderRequests.js'
@@ -256,28 +255,6 @@ export class ThreadRunner implements Runner {
   #outageIn(pool: Pool): Outage | undefined {
     return this.#supervisor.outageOf(pool !== this.#pools.shared)
   }
-}
-
-function attachedBytes({ payload }: DeliveryOrder): number {
-  return payload.attachments.reduce((sum, { size }) => sum + size, 0)
-}
-
-function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
-  const { slot, payload, recipients, scope = '', transport, attempt, expiresAt, note, notBefore } = order
-  const handedOverAt = sharedClock()
-  const task: DeliverTask = {
-    payload,
-    recipients,
-    transport: `${scope}${transport}`,
-    attempt,
-    expiresAt,
-    slot,
-    generation,
-    handedOverAt,
-  }
-  if (note !== undefined) task.note = note
-  if (notBefore !== undefined) task.notBefore = notBefore
-  return task
 }
 
 /** Returns the cause of a thread's death rather than the fact. */

@@ -6,6 +6,7 @@ interface SlotSource {
   readonly capacity: number
   readonly free: number
   reserve(): number | undefined
+  lend(slot: number): void
   release(slot: number): void
 }
 
@@ -37,6 +38,8 @@ export class AdmissionQueue {
   readonly #waiting = new Set<TransportQueue>()
   readonly #slots: SlotSource
   readonly #wake: WakeHeld
+  /** Called when a slot was lent. */
+  onMoreSlots: () => void = () => undefined
   #size = 0
   #forBudget = 0
   #closed = false
@@ -91,6 +94,21 @@ export class AdmissionQueue {
     const queue = this.#queueOf(transport)
     queue.assumeHeld()
     this.#admit(queue)
+  }
+
+  /**
+   * Watches a delivery that begins now: if it waits for a slow server, another one may begin in its place.
+   * @returns must be called when it has ended and its slot is released
+   */
+  watch(transport: TransportState, slot: number): () => void {
+    const end = transport.watch(() => {
+      this.#slots.lend(slot)
+      this.advance()
+      this.onMoreSlots()
+    })
+    return () => {
+      if (end?.() === true) this.recheck(transport)
+    }
   }
 
   /** Removes a message. @returns whether it waited here */

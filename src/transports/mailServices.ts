@@ -13,7 +13,7 @@ export interface MailServiceOptions {
   domain?: string
   /** `mailjet:`: the secret key. @default the password in the URL */
   secretKey?: string
-  /** `brevo:` and `mailjet:`: whether the service only checks the mail and sends nothing. @default false */
+  /** `mailgun:`, `brevo:`, and `mailjet:`: whether the service only checks the mail and sends nothing. @default false */
   sandbox?: boolean
   /** `msgraph:`: the tenant (directory) of the application. @default none; required */
   tenantId?: string
@@ -65,7 +65,7 @@ const SERVICES: Readonly<Record<ApiTransport['kind'], Service>> = {
     endpoint: 'https://api.mailgun.net',
     secrets: ['apiKey'],
     required: { domain: /^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$/ },
-    optional: [],
+    optional: ['sandbox'],
   },
   resend: {
     label: 'Resend',

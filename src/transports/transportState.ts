@@ -18,6 +18,7 @@ import {
   RateAllowance,
 } from './budgets.js'
 import { DomainRates } from './domainRates.js'
+import { Stalls } from './stalls.js'
 import { Throughput } from './throughput.js'
 import type { QuotaLine, Quotas, TransportQuota } from './transportQuota.js'
 
@@ -75,6 +76,7 @@ export class TransportState {
   readonly #domains = new Map<string, number>()
   readonly #throughput = new Throughput(MIN_THROUGHPUT)
   readonly #domainRates: DomainRates
+  readonly #stalls: Stalls
   readonly #clock: Clock
 
   constructor(
@@ -94,6 +96,7 @@ export class TransportState {
     this.#quotas = quotas
     this.#clock = clock
     this.#domainRates = new DomainRates(clock)
+    this.#stalls = new Stalls(clock)
     this.#budget = budget
     this.#allowance = this.#newAllowance()
     this.#quota = this.#newQuota()
@@ -188,14 +191,14 @@ export class TransportState {
     }
   }
 
-  /** Whether messages may be held for its quota, or for the rate of a domain. */
+  /** Whether messages may be held for its quota, for the rate of a domain, or because its server is slow. */
   get restricted(): boolean {
-    return this.#quota !== undefined || this.#domainRates.active
+    return this.#quota !== undefined || this.#domainRates.active || this.#stalls.active
   }
 
   /** Messages that are held for its limits and may find room now, as far as is known; `Infinity` without such a limit. */
   get room(): number {
-    return this.#domainRates.active ? 0 : (this.#quota?.room ?? Infinity)
+    return this.#domainRates.active ? 0 : Math.min(this.#stalls.room, this.#quota?.room ?? Infinity)
   }
 
   /** Whether it can't send anything at the moment because of its quota. */
@@ -204,7 +207,7 @@ export class TransportState {
   }
 
   /**
-   * Delivers a message if its quota has a place for it, and its domains take it at the moment.
+   * Delivers a message if its quota has a place for it, its domains take it at the moment, and no other message waits for its server.
    * @returns the settlement; or when the message is due again, in ms since the epoch
    */
   async within(
@@ -212,10 +215,16 @@ export class TransportState {
     domains: readonly string[],
     deliver: () => Promise<Settlement>,
   ): Promise<Settlement | number> {
+    if (this.#stalls.active) return this.#stalls.nextDue()
     const quota = this.#quota
     const send = (): Promise<Settlement | number> =>
       quota === undefined ? deliver() : quota.within(line, deliver, wasPassedOn)
     return this.#domainRates.within(domains, send, transactionOf)
+  }
+
+  /** Watches a delivery over a resolved transport; see {@link Stalls.watch}. Transports of the application may be slow. */
+  watch(onStalled: () => void): (() => boolean) | undefined {
+    return this.stale === undefined ? undefined : this.#stalls.watch(onStalled)
   }
 
   /** Counts a delivery that begins, unless the breaker holds it. @param now milliseconds since the epoch */

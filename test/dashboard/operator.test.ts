@@ -42,6 +42,17 @@ describeWith(['chromium'], 'the dashboard’s pages for operators', (tools) => {
     await expect(mailer.pause({ transport: 'other' })).rejects.toMatchObject({ path: 'transport' })
   })
 
+  test('shows how much of a quota and of a warm-up is used, and when the next messages are due', async () => {
+    const transport = { url: 'inbox:', quota: { perHour: 2 }, warmUp: { from: 50, to: 500, days: 10 } }
+    const { mailer, url } = await startDashboard({ transport })
+    await mailer.sendMany([mail, mail, mail])
+    await expect.poll(async () => (await mailer.stats()).held).toBe(1)
+    const page = await open(`${url}#/transports/default`)
+    await page.locator('.figures', { hasText: 'Messages this hour2 of 2' }).waitFor()
+    await page.locator('.figures', { hasText: 'Warm-upDay 1' }).waitFor()
+    await page.getByText('The quota is used up. The next messages are due at').waitFor()
+  })
+
   test('shows what each template and transport sent, and how long that took', async () => {
     const { mailer, url } = await startDashboard()
     await mailer.sendAndWait({ template: 'welcome', data: await sample('welcome'), to: mail.to })

@@ -2,6 +2,7 @@ import path from 'node:path'
 import type { MailerOptions } from 'threadpost'
 import { describe } from 'vitest'
 import { folderOf } from './folder.js'
+import { usePostgres } from './postgres.js'
 import { useRedis } from './redis.js'
 import { describeWith } from './tools.js'
 
@@ -19,5 +20,9 @@ export function describeOnEveryQueue(
   describeWith(['redis-server'], `${name}, on a queue in Redis`, ({ 'redis-server': tool }) => {
     const redis = useRedis(tool)
     define(() => Promise.resolve(redis.place()), true)
+  })
+  describeWith(['postgres'], `${name}, on a queue in Postgres`, ({ postgres: tool }) => {
+    const postgres = usePostgres(tool)
+    define(() => Promise.resolve(postgres.place()), true)
   })
 }

@@ -8,7 +8,8 @@ export const SECRET = 'canary-7f3a9'
 export const INDISCREET = `, said ${SECRET} of https://app.example/reset?token=canary0123456789`
 
 /** What the server does with the next request. */
-export type Mood = 'ok' | 'refuse' | 'tooLarge' | 'unauthorized' | 'throttle' | 'down' | 'hang' | 'drop'
+export type Mood =
+  'ok' | 'refuse' | 'tooLarge' | 'unauthorized' | 'throttle' | 'down' | 'hang' | 'drop' | 'lose' | 'broken'
 
 export interface Taken {
   to: string[]
@@ -16,14 +17,26 @@ export interface Taken {
   text: string
 }
 
+/** The request of a service that contains several messages. */
+export interface BatchDialect {
+  path: string
+  /** The messages in a request, each as a request of its own would have it. */
+  messages(body: string): string[]
+  /** @param refusals the reason for each message that is refused, undefined for the others */
+  respond(response: ServerResponse, refusals: (string | undefined)[]): void
+  /** Refuses the request as a whole. */
+  refuse(response: ServerResponse): void
+}
+
 /** How a service spells a request and its answers. */
 export interface Dialect {
   path: string
   taken(body: string): Taken
   ok(response: ServerResponse): void
-  error(response: ServerResponse, mood: Exclude<Mood, 'ok' | 'hang' | 'drop'>): void
+  error(response: ServerResponse, mood: Exclude<Mood, 'ok' | 'hang' | 'drop' | 'lose'>): void
   /** The answer to `verify()`, where that is no message. */
   verify(response: ServerResponse, request: IncomingMessage, body: string, mood: Mood): boolean
+  batch?: BatchDialect
 }
 
 /** An HTTP server on a free port that speaks a service's documented API. */
@@ -36,6 +49,16 @@ export class MailApi {
   onRequest: () => void = () => undefined
   /** The idempotency keys of the requests. */
   readonly keys: unknown[] = []
+  /** The number of messages in each request for several. */
+  readonly batches: number[] = []
+  /** Returns why a message to an address is refused. */
+  refuse: (address: string) => string | undefined = () => undefined
+  /** Whether a request for several messages is refused as a whole if one of them is. */
+  strict = false
+  /** Requests are carried out once this resolves. */
+  gate: Promise<void> = Promise.resolve()
+  /** The keys of the requests that were carried out, and are not carried out again. */
+  readonly #carriedOut = new Set<unknown>()
 
   static async start(dialect: Dialect): Promise<MailApi> {
     const api = new MailApi()
@@ -56,29 +79,99 @@ export class MailApi {
   #answer(dialect: Dialect, request: IncomingMessage, response: ServerResponse, body: string): void {
     this.onRequest()
     if (dialect.verify(response, request, body, this.mood)) return
-    if (request.url !== dialect.path) {
+    const messages = request.url === dialect.batch?.path ? dialect.batch?.messages(body) : undefined
+    const together = dialect.batch !== undefined && messages !== undefined && messages.length > 1
+    if (!together && request.url !== dialect.path) {
       response.writeHead(404).end()
       return
     }
     this.keys.push(request.headers['idempotency-key'])
-    this.moods.push(this.mood)
-    switch (this.mood) {
+    if (together) this.batches.push(messages.length)
+    else this.moods.push(this.mood)
+    const { mood } = this
+    void this.gate.then(() => {
+      this.#react(dialect, mood, request, response, () =>
+        together
+          ? this.#carryOutBatch(dialect, dialect.batch!, messages, request, response)
+          : this.#carryOutOne(dialect, body, request, response),
+      )
+    })
+  }
+
+  #carryOutOne(
+    dialect: Dialect,
+    message: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): () => void {
+    if (this.#refusal(dialect, message) !== undefined) return () => dialect.error(response, 'refuse')
+    this.#take(dialect, request, [message])
+    return () => dialect.ok(response)
+  }
+
+  #carryOutBatch(
+    dialect: Dialect,
+    batch: BatchDialect,
+    messages: string[],
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): () => void {
+    const refusals = messages.map((message) => this.#refusal(dialect, message))
+    const accepted = messages.filter((_, index) => refusals[index] === undefined)
+    if (this.strict && accepted.length < messages.length) return () => batch.refuse(response)
+    this.#take(dialect, request, accepted)
+    return () => batch.respond(response, refusals)
+  }
+
+  #refusal(dialect: Dialect, message: string): string | undefined {
+    return dialect
+      .taken(message)
+      .to.map(this.refuse)
+      .find((reason) => reason !== undefined)
+  }
+
+  /** @param carryOut returns what responds */
+  #react(
+    dialect: Dialect,
+    mood: Mood,
+    request: IncomingMessage,
+    response: ServerResponse,
+    carryOut: () => () => void,
+  ): void {
+    switch (mood) {
       case 'hang':
         return
       case 'drop':
         request.socket.destroy()
         return
+      case 'lose':
+        carryOut()
+        request.socket.destroy()
+        return
       case 'ok':
-        this.taken.push(dialect.taken(body))
-        dialect.ok(response)
+        carryOut()()
         return
       default:
-        dialect.error(response, this.mood)
+        dialect.error(response, mood)
     }
+  }
+
+  #take(dialect: Dialect, request: IncomingMessage, messages: string[]): void {
+    const key = request.headers['idempotency-key']
+    if (key !== undefined && this.#carriedOut.has(key)) return
+    this.#carriedOut.add(key)
+    this.taken.push(...messages.map((message) => dialect.taken(message)))
   }
 }
 
-export const STATUS = { refuse: 400, tooLarge: 413, unauthorized: 401, throttle: 429, down: 503 } as const
+export const STATUS = {
+  refuse: 400,
+  tooLarge: 413,
+  unauthorized: 401,
+  throttle: 429,
+  down: 503,
+  broken: 500,
+} as const
 
 interface Address {
   email: string
@@ -128,6 +221,7 @@ const SES_ERRORS = {
   unauthorized: [403, 'UnrecognizedClientException'],
   throttle: [429, 'TooManyRequestsException'],
   down: [503, 'ServiceUnavailableException'],
+  broken: [500, 'InternalServiceErrorException'],
 } as const
 
 function sesError(response: ServerResponse, mood: keyof typeof SES_ERRORS): void {

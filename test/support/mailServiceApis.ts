@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Dialect, INDISCREET, type Mood, SECRET, STATUS } from './mailApi.js'
+import { type BatchDialect, type Dialect, INDISCREET, type Mood, SECRET, STATUS } from './mailApi.js'
 
-type Failing = Exclude<Mood, 'ok' | 'hang' | 'drop'>
+type Failing = Exclude<Mood, 'ok' | 'hang' | 'drop' | 'lose'>
 
 function answer(response: ServerResponse, status: number, body: object, mood?: Failing): void {
   response
@@ -21,11 +21,22 @@ interface Api {
   ok: object
   okStatus?: number
   error: (text: string, status: number) => object
+  batch?: BatchDialect
 }
 
 /** The parts of an API that the suite looks at, from its documentation. */
-function dialect({ path, verifyPath, authorized, recipients, ok, okStatus = 200, error }: Api): Dialect {
+function dialect({
+  path,
+  verifyPath,
+  authorized,
+  recipients,
+  ok,
+  okStatus = 200,
+  error,
+  batch,
+}: Api): Dialect {
   return {
+    ...(batch === undefined ? {} : { batch }),
     path,
     taken: (body) => ({ to: recipients(body), text: body }),
     ok: (response) => answer(response, okStatus, ok),
@@ -47,6 +58,9 @@ const basic = (user: string): string => `Basic ${Buffer.from(`${user}:${SECRET}`
 const addressesOf = (text = ''): string[] =>
   text === '' ? [] : text.split(', ').map((each) => /<(.*)>$/.exec(each)?.[1] ?? each)
 
+const elements = (body: string): string[] =>
+  (JSON.parse(body) as unknown[]).map((message) => JSON.stringify(message))
+
 export const POSTMARK = dialect({
   path: '/email',
   verifyPath: '/server',
@@ -57,6 +71,21 @@ export const POSTMARK = dialect({
   },
   ok: { To: '', SubmittedAt: '2026-01-01T00:00:00Z', MessageID: 'pm-1', ErrorCode: 0, Message: 'OK' },
   error: (Message) => ({ ErrorCode: 300, Message }),
+  batch: {
+    path: '/email/batch',
+    messages: elements,
+    respond: (response, refusals) =>
+      answer(
+        response,
+        200,
+        refusals.map((reason, index) =>
+          reason === undefined
+            ? { ErrorCode: 0, Message: 'OK', MessageID: `pm-${index}` }
+            : { ErrorCode: 406, Message: reason },
+        ),
+      ),
+    refuse: (response) => answer(response, 422, { ErrorCode: 402, Message: 'Invalid JSON' }),
+  },
 })
 
 export const MAILGUN = dialect({
@@ -78,6 +107,16 @@ export const RESEND = dialect({
   },
   ok: { id: 'rs-1' },
   error: (message, statusCode) => ({ statusCode, message, name: 'validation_error' }),
+  batch: {
+    path: '/emails/batch',
+    messages: elements,
+    respond: (response, refusals) =>
+      answer(response, 200, {
+        data: refusals.flatMap((reason, index) => (reason === undefined ? [{ id: `rs-${index}` }] : [])),
+        errors: refusals.flatMap((message, index) => (message === undefined ? [] : [{ index, message }])),
+      }),
+    refuse: (response) => answer(response, 422, { name: 'validation_error', message: 'Invalid `to` field' }),
+  },
 })
 
 export const BREVO = dialect({
@@ -106,6 +145,22 @@ export const MAILJET = dialect({
   error: (ErrorMessage, StatusCode) => ({
     Messages: [{ Status: 'error', Errors: [{ ErrorCode: 'send-0001', StatusCode, ErrorMessage }] }],
   }),
+  batch: {
+    path: '/v3.1/send',
+    messages: (body) =>
+      (JSON.parse(body) as { Messages: unknown[] }).Messages.map((message) =>
+        JSON.stringify({ Messages: [message] }),
+      ),
+    respond: (response, refusals) =>
+      answer(response, refusals.some((reason) => reason !== undefined) ? 400 : 200, {
+        Messages: refusals.map((ErrorMessage, index) =>
+          ErrorMessage === undefined
+            ? { Status: 'success', To: [{ MessageID: 1_000 + index }] }
+            : { Status: 'error', Errors: [{ ErrorCode: 'mj-0013', StatusCode: 400, ErrorMessage }] },
+        ),
+      }),
+    refuse: (response) => answer(response, 400, { StatusCode: 400, ErrorMessage: 'Malformed JSON' }),
+  },
 })
 
 const TOKEN = 'eyJ0-canary-token-0123456789abcdef'

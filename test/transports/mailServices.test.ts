@@ -96,6 +96,17 @@ describe.each(Object.entries(services))('%s', (name, { dialect, at }) => {
     expect(api.moods).toEqual([])
   })
 
+  it('is not asked to send from an address that it does not support', async () => {
+    const { message, api } = await send(name, {
+      from: 'büro@acme.example',
+      to: 'ada@example.com',
+      subject: 'Hi',
+      text: 'Hi',
+    })
+    expect(message).toMatchObject({ status: 'failed', attempts: [{ code: 'SMTPUTF8_UNSUPPORTED' }] })
+    expect(api.moods).toEqual([])
+  })
+
   it('keeps the id that the service gave the message', async () => {
     const { message } = await send(name, { to: 'ada@example.com', subject: 'Hi', text: 'Hi' })
     expect(message.recipients[0]?.reply?.text).toMatch(/^<?(?:pm|mg|rs|bv)-1>?$|^123$|^accepted$/)
@@ -137,6 +148,21 @@ describe('the format of each API', () => {
     ])
       expect(text).toContain(part)
     expect(text).not.toContain('Bcc')
+  })
+
+  it('Mailgun, Brevo, and Mailjet only check the mail in sandbox mode', async () => {
+    const marks = {
+      Mailgun: 'name="o:testmode"\r\n\r\nyes',
+      Brevo: '"X-Sib-Sandbox":"drop"',
+      Mailjet: '"SandboxMode":true',
+    }
+    for (const [name, mark] of Object.entries(marks)) {
+      const { dialect, at } = services[name]!
+      const api = await MailApi.start(dialect)
+      const mailer = await testMailer({ transport: { ...at(api.url), sandbox: true }, threads: 0 })
+      await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hi' })
+      expect(api.taken[0]?.text).toContain(mark)
+    }
   })
 
   it('Mailgun takes a finished message unchanged', async () => {

@@ -243,6 +243,40 @@ describe('a folder', () => {
 })
 
 it.each([
+  ['SendGrid', SENDGRID, (endpoint: string) => ({ url: 'sendgrid:', apiKey: SECRET, endpoint })],
+  [
+    'Amazon SES',
+    SES,
+    (endpoint: string) => ({
+      url: 'ses://eu-central-1',
+      credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: SECRET },
+      endpoint,
+    }),
+  ],
+] as const)(
+  '%s gets no message with more recipients, or of a larger size, than it accepts',
+  async (_, dialect, at) => {
+    const api = await MailApi.start(dialect)
+    const mailer = await testMailer({
+      transport: at(api.url),
+      threads: 0,
+      limits: { recipients: 1_100, message: 100_000_000 },
+    })
+    const to = Array.from({ length: 1_001 }, (__, index) => `a${index}@example.com`)
+    expect(await mailer.sendAndWait({ ...mail, to })).toMatchObject({
+      status: 'failed',
+      attempts: [{ code: 'INVALID_MESSAGE' }],
+    })
+    const attachments = [{ filename: 'large.bin', content: Buffer.alloc(32_000_000) }]
+    expect(await mailer.sendAndWait({ ...mail, attachments })).toMatchObject({
+      status: 'failed',
+      attempts: [{ code: 'SIZE_EXCEEDED' }],
+    })
+    expect(api.moods).toEqual([])
+  },
+)
+
+it.each([
   [{ url: 'sendgrid:' }, 'transport.apiKey'],
   [{ url: 'sendgrid:', apiKey: 'x', endpoint: 'http://mail.example' }, 'transport.endpoint'],
   [{ url: 'ses:', credentials: { accessKeyId: 'x' } }, 'transport.credentials.secretAccessKey'],

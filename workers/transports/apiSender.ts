@@ -1,72 +1,51 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { ApiTransport, TransportReport } from '../../src/protocol/transportConfig.js'
-import { sendInAscii } from './asciiRecipients.js'
-import { callApi, type ApiRequest, type ApiResponse } from './httpClient.js'
-import { rawUnsupported, unsupported } from './sendResults.js'
-import {
-  parseRetryAfter,
-  type ServiceResponse,
-  ServiceResults,
-  toTransportReport,
-  VERIFY_TIMEOUT,
-} from './serviceResults.js'
-import { SingleCallSender } from './singleCallSender.js'
+import { isAsciiOnly, sendInAscii } from './asciiRecipients.js'
+import { type ApiRequest, type ApiResponse, callApi } from './httpClient.js'
+import type { ApiAnswer, BatchApi, MailServiceApi, MessageRequest, Recipients } from './mailServiceApi.js'
+import { MessageBatches } from './messageBatches.js'
+import { beyondLimits, rawUnsupported, unanswered, unsupported } from './sendResults.js'
+import { parseRetryAfter, ServiceResults, toTransportReport, VERIFY_TIMEOUT } from './serviceResults.js'
+import { type PendingSend, SingleCallSender } from './singleCallSender.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
-/** The recipients of one request, each once. */
-export interface Recipients {
-  to: Mailbox[]
-  cc: Mailbox[]
-  bcc: Mailbox[]
+/** Milliseconds before a request without a response is repeated, each time. */
+const REPEAT_DELAYS = [100, 1_000]
+/** Characters of a response that are read for each message of the request. */
+const RESPONSE_PER_MESSAGE = 16_384
+
+/** A message that one request sends. */
+interface PreparedMessage {
+  request: MessageRequest
+  /** Bytes of the request. */
+  size: number
+  key: string
+  to: readonly string[]
 }
 
-/** The API of a mail service as it is documented. */
-export interface MailServiceApi {
-  /** Its name for users. */
-  readonly name: string
-  /** The credentials, which no text may contain. */
-  readonly secrets: readonly string[]
-  /** Recipients of one request, at most. */
-  readonly maxRecipients: number
-  /** Bytes of one request, at most. */
-  readonly maxSize: number
-  /** Whether it takes finished messages. */
-  readonly raw?: true
-  /** Whether the recipients are part of an envelope, so that hidden ones need no visible one. */
-  readonly envelope?: true
-  /**
-   * Whether a request with the same key is carried out once, as the documentation guarantees: then a request without a response
-   * is repeated.
-   */
-  readonly idempotent?: true
-  /** Gets what every request needs, such as an access token. @returns the result of a message if that fails */
-  prepare?(signal: AbortSignal): Promise<SendResult | undefined>
-  /** @param key the same for the same request */
-  request(mail: OutgoingMail, recipients: Recipients, key: string): ApiRequest
-  /** @returns the id of the message, or the explanation of an error, and the status if it isn't that of the response */
-  read(response: ApiResponse, body: unknown): { status?: number; text: string }
-  /** A request that sends nothing and needs the credentials. */
-  verify(): ApiRequest
-  /** Whether a response to that request shows that the credentials are valid, though it isn't 2xx. */
-  verified?(response: ApiResponse): boolean
-}
-
-/** Times that a request without a response is repeated. */
-const MAX_REPEATS = 2
-
-/** Sends through a mail service's API: one request per message, unless its remaining recipients must not see each other. */
+/**
+ * Sends through a mail service's API: one request per message, unless its remaining recipients must not see each other. Messages
+ * that are ready at the same time share a request, if the service has one for several.
+ */
 export class ApiSender implements Transport {
   readonly #config: ApiTransport
   readonly #api: MailServiceApi
   readonly #results: ServiceResults
   readonly #calls: SingleCallSender
+  readonly #batches: MessageBatches<PreparedMessage & PendingSend> | undefined
 
   constructor(config: ApiTransport, api: MailServiceApi, requests: number) {
     this.#config = config
     this.#api = api
     this.#results = new ServiceResults(api.secrets)
     this.#calls = new SingleCallSender(requests)
+    const { batch } = api
+    if (batch !== undefined)
+      this.#batches = new MessageBatches(this.#calls, batch, (messages, signal) =>
+        this.#sendTogether(batch, messages, signal),
+      )
   }
 
   async send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
@@ -78,10 +57,15 @@ export class ApiSender implements Transport {
       const refused = await this.#api.prepare(AbortSignal.timeout(left))
       if (refused !== undefined) return refused
     }
+    const prepared = this.#prepareForBatch(mail)
+    if (prepared !== undefined)
+      return new Promise((resolve, reject) =>
+        this.#batches?.send({ ...prepared, mail, progress, deadline, resolve, reject }),
+      )
     return this.#calls.run(mail, progress, deadline, (signal) =>
       sendInAscii(mail, (ascii) => {
         if (raw === true) progress.sends(ascii.composed)
-        return this.#sendAll(ascii, signal)
+        return this.#sendAlone(ascii, signal)
       }),
     )
   }
@@ -99,11 +83,9 @@ export class ApiSender implements Transport {
       if (refused !== undefined) return refused
       try {
         const response = await callApi(this.#api.verify(), signal, this.#config.publicOnly)
-        const read = this.#read(response)
-        return this.#results.fromResponse(
-          this.#api.verified?.(response) === true ? { ...read, status: 200 } : read,
-          [],
-        )
+        const valid = this.#api.verified?.(response) === true
+        const answer = this.#api.read(response, parsed(response.text)) ?? { text: response.text }
+        return this.#resultOf(response, valid ? { status: 200, text: '' } : answer, [])
       } catch (error) {
         return this.#results.fromError(error, [])
       }
@@ -118,10 +100,13 @@ export class ApiSender implements Transport {
     return this.#calls.quit()
   }
 
-  async #sendAll(mail: OutgoingMail, signal: AbortSignal): Promise<SendResult> {
-    const requests = recipientsOf(mail.payload, mail.envelope.to, this.#api.envelope === true)
+  /** Sends a message by itself. */
+  async #sendAlone(mail: OutgoingMail, signal: AbortSignal): Promise<SendResult> {
     const results: SendResult[] = []
-    for (const recipients of requests) results.push(await this.#sendOne(mail, recipients, signal))
+    for (const recipients of recipientsOf(mail.payload, mail.envelope.to, this.#api.envelope === true)) {
+      const prepared = this.#prepare(mail, recipients)
+      results.push('request' in prepared ? await this.#sendOne(prepared, signal) : prepared)
+    }
     const [first] = results
     if (first === undefined || results.length === 1)
       return first ?? unsupported('INVALID_MESSAGE', 'No recipient is left.')
@@ -133,47 +118,122 @@ export class ApiSender implements Transport {
     return { ...decisive, recipients: all }
   }
 
-  async #sendOne(mail: OutgoingMail, recipients: Recipients, signal: AbortSignal): Promise<SendResult> {
-    const { name, maxRecipients, maxSize, idempotent } = this.#api
+  /** Returns the message if it can share a request with others. */
+  #prepareForBatch(mail: OutgoingMail): PreparedMessage | undefined {
+    const { batch, envelope } = this.#api
+    if (batch === undefined || batch.accepts?.(mail) === false || !isAsciiOnly(mail)) return undefined
+    const [recipients, ...more] = recipientsOf(mail.payload, mail.envelope.to, envelope === true)
+    if (recipients === undefined || more.length > 0) return undefined
+    const prepared = this.#prepare(mail, recipients)
+    return 'request' in prepared ? prepared : undefined
+  }
+
+  /** Returns the request of a message, or the result of one that the service would refuse. */
+  #prepare(mail: OutgoingMail, recipients: Recipients): PreparedMessage | SendResult {
     const given = new Map(mail.envelope.to.map((address) => [address.toLowerCase(), address]))
     const to = [...recipients.to, ...recipients.cc, ...recipients.bcc].map(
       ({ address }) => given.get(address.toLowerCase()) ?? address,
     )
-    if (to.length > maxRecipients)
-      return unsupported(
-        'INVALID_MESSAGE',
-        `The message has ${to.length} recipients, and ${name} accepts at most ${maxRecipients}.`,
-      )
-    const key = createHash('sha256')
-      .update(JSON.stringify([mail.payload.id, to]))
-      .digest('base64url')
+    const key = keyOf([mail.payload.id, to])
     const request = this.#api.request(mail, recipients, key)
     const size = Buffer.byteLength(request.body ?? '')
-    if (size > maxSize)
-      return unsupported(
-        'SIZE_EXCEEDED',
-        `The request has ${size} bytes, and ${name} accepts at most ${maxSize}.`,
-      )
-    for (let repeats = 0; ; repeats++)
-      try {
-        return this.#results.fromResponse(
-          this.#read(await callApi(request, signal, this.#config.publicOnly)),
-          to,
-        )
-      } catch (error) {
-        const result = this.#results.fromError(error, to)
-        const uncertain = result.outcome.result === 'uncertain'
-        if (!uncertain || idempotent !== true || repeats >= MAX_REPEATS || signal.aborted) return result
-      }
+    const refused = beyondLimits(this.#api, to.length, size)
+    if (refused !== undefined) return refused
+    return { request, size, key, to }
   }
 
-  #read(response: ApiResponse): ServiceResponse {
-    const { status = response.status, text } = this.#api.read(response, parsed(response.text))
+  async #sendOne({ request, to }: PreparedMessage, signal: AbortSignal): Promise<SendResult> {
+    const [result] = await this.#exchange(request, [to], signal, (response) => [
+      this.#resultOf(response, this.#api.read(response, parsed(response.text)), to),
+    ])
+    return result ?? unanswered('invalid', true, to)
+  }
+
+  /**
+   * Sends several messages with one request. If the service refuses the request as a whole, nothing was sent: each half is requested
+   * by itself then, so that only the message at fault fails.
+   */
+  async #sendTogether(
+    batch: BatchApi,
+    messages: readonly PreparedMessage[],
+    signal: AbortSignal,
+  ): Promise<SendResult[]> {
+    const [first, second] = messages
+    if (first === undefined) return []
+    if (second === undefined) return [await this.#sendOne(first, signal)]
+    const request = batch.request(
+      messages.map((message) => message.request.message ?? ''),
+      keyOf(messages.map(({ key }) => key)),
+    )
+    const responseLimit = messages.length * RESPONSE_PER_MESSAGE
+    const whole = { refused: false }
+    const results = await this.#exchange(
+      { ...request, responseLimit },
+      messages.map(({ to }) => to),
+      signal,
+      (response) => {
+        const body = parsed(response.text)
+        const answers = batch.read(response, body)
+        const all =
+          answers === undefined && saysNothingWasSent(response) ? this.#api.read(response, body) : undefined
+        const each = answers?.length === messages.length ? answers : []
+        const own = messages.map(({ to }, index) => this.#resultOf(response, all ?? each[index], to))
+        whole.refused = all !== undefined && own.every(({ outcome }) => outcome.result === 'rejected')
+        return own
+      },
+    )
+    if (!whole.refused || signal.aborted) return results
+    const middle = Math.ceil(messages.length / 2)
+    return [
+      ...(await this.#sendTogether(batch, messages.slice(0, middle), signal)),
+      ...(await this.#sendTogether(batch, messages.slice(middle), signal)),
+    ]
+  }
+
+  /** Makes a request, and repeats it if it has no response and the service carries it out once. @param read returns a result for each message */
+  async #exchange(
+    request: ApiRequest,
+    recipients: readonly (readonly string[])[],
+    signal: AbortSignal,
+    read: (response: ApiResponse) => SendResult[],
+  ): Promise<SendResult[]> {
+    for (let repeats = 0; ; repeats++) {
+      let results: SendResult[]
+      try {
+        results = read(await callApi(request, signal, this.#config.publicOnly))
+      } catch (error) {
+        results = recipients.map((to) => this.#results.fromError(error, to))
+      }
+      const uncertain = results.some(({ outcome }) => outcome.result === 'uncertain')
+      const delay = this.#api.idempotent === true ? REPEAT_DELAYS[repeats] : undefined
+      if (!uncertain || delay === undefined) return results
+      await pause(delay, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return results
+    }
+  }
+
+  /** @param answer undefined if the response doesn't state whether the message was accepted */
+  #resultOf(response: ApiResponse, answer: ApiAnswer | undefined, to: readonly string[]): SendResult {
+    if (answer === undefined) return unanswered('invalid', true, to)
     const retryAfter =
       parseRetryAfter(response.header('retry-after')) ??
       parseRetryAfter(response.header('x-sib-ratelimit-reset'))
-    return { status, text, ...(retryAfter === undefined ? {} : { retryAfter }) }
+    const status = answer.status ?? response.status
+    return this.#results.fromResponse(
+      { status, text: answer.text, ...(retryAfter === undefined ? {} : { retryAfter }) },
+      to,
+    )
   }
+}
+
+/** Whether a response to a request of several messages means that none was sent: a server may fail in the middle of them. */
+function saysNothingWasSent({ status }: ApiResponse): boolean {
+  return (status >= 300 && status < 500) || status === 503
+}
+
+/** Returns an idempotency key. */
+function keyOf(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
 }
 
 function parsed(text: string): unknown {

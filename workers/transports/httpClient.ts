@@ -8,6 +8,8 @@ export interface ApiRequest {
   url: string
   headers: Record<string, string>
   body?: string | Buffer
+  /** Characters of the response that are read, at most. @default 65,536 */
+  responseLimit?: number
 }
 
 export interface ApiResponse {
@@ -26,8 +28,8 @@ const AGENT_OPTIONS = { keepAlive: true, scheduling: 'lifo', timeout: 5_000 } as
 const publicPlain = new PlainAgent(AGENT_OPTIONS)
 const publicSecure = new SecureAgent(AGENT_OPTIONS)
 
-/** Characters of a response that are read. */
-const MAX_BODY = 64 * 1024
+/** Characters of a response that are read, unless the request sets another limit. */
+const RESPONSE_LIMIT = 64 * 1024
 
 /**
  * Sends a request, and follows no redirect. Rejects with the error of `fetch` or of the connection.
@@ -38,7 +40,7 @@ export function callApi(request: ApiRequest, signal: AbortSignal, publicOnly = f
 }
 
 async function callAny(
-  { method, url, headers, body }: ApiRequest,
+  { method, url, headers, body, responseLimit = RESPONSE_LIMIT }: ApiRequest,
   signal: AbortSignal,
 ): Promise<ApiResponse> {
   const response = await fetch(url, {
@@ -51,28 +53,31 @@ async function callAny(
   return {
     status: response.status,
     header: (name) => response.headers.get(name) ?? undefined,
-    text: await beginningOf(response),
+    text: await beginningOf(response, responseLimit),
   }
 }
 
 /** Reads no more than it returns: a body may have no end, or be tiny before it is decompressed. */
-async function beginningOf({ body }: Response): Promise<string> {
+async function beginningOf({ body }: Response, limit: number): Promise<string> {
   const decoder = new TextDecoder()
   let text = ''
   try {
     for await (const chunk of body ?? []) {
       text += decoder.decode(chunk, { stream: true })
-      if (text.length >= MAX_BODY) break
+      if (text.length >= limit) break
     }
   } catch {
     // The status decides the result, even if the rest of the response is cut off.
     return ''
   }
-  return text.slice(0, MAX_BODY)
+  return text.slice(0, limit)
 }
 
 /** `fetch` can't be told which address to connect to. */
-function callPublic({ method, url, headers, body }: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+function callPublic(
+  { method, url, headers, body, responseLimit = RESPONSE_LIMIT }: ApiRequest,
+  signal: AbortSignal,
+): Promise<ApiResponse> {
   const { hostname, protocol } = new URL(url)
   return new Promise((resolve, reject) => {
     if (isPrivateHost(hostname)) {
@@ -102,8 +107,8 @@ function callPublic({ method, url, headers, body }: ApiRequest, signal: AbortSig
         })
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {
-        text = (text + chunk).slice(0, MAX_BODY)
-        if (text.length < MAX_BODY) return
+        text = (text + chunk).slice(0, responseLimit)
+        if (text.length < responseLimit) return
         end()
         response.destroy()
       })

@@ -68,6 +68,35 @@ export function rawUnsupported(transport: string): SendResult {
   )
 }
 
+/** What a service accepts in one request. */
+export interface ServiceLimits {
+  /** Its name for users. */
+  readonly name: string
+  /** Recipients of one message, at most. */
+  readonly maxRecipients: number
+  /** Bytes of the request of one message, at most. */
+  readonly maxSize: number
+}
+
+/** Returns the result of a message that the service would refuse because of its limits; undefined for any other. */
+export function beyondLimits(
+  { name, maxRecipients, maxSize }: ServiceLimits,
+  recipients: number,
+  size: number,
+): SendResult | undefined {
+  if (recipients > maxRecipients)
+    return unsupported(
+      'INVALID_MESSAGE',
+      `The message has ${recipients} recipients, and ${name} accepts at most ${maxRecipients}.`,
+    )
+  if (size > maxSize)
+    return unsupported(
+      'SIZE_EXCEEDED',
+      `The request has ${size} bytes, and ${name} accepts at most ${maxSize}.`,
+    )
+  return undefined
+}
+
 export function withdrawn(code: WithdrawnCode): SendResult {
   const verb = code === 'CANCELLED' ? 'was cancelled' : 'expired'
   return {

@@ -3,7 +3,7 @@ import type { SendgridTransport, TransportReport } from '../../src/protocol/tran
 import { headerObject } from './apiFields.js'
 import { sendInAscii } from './asciiRecipients.js'
 import { callApi } from './httpClient.js'
-import { rawUnsupported } from './sendResults.js'
+import { beyondLimits, rawUnsupported } from './sendResults.js'
 import {
   parseRetryAfter,
   type ServiceResponse,
@@ -13,6 +13,9 @@ import {
 } from './serviceResults.js'
 import { SingleCallSender } from './singleCallSender.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
+
+/** https://www.twilio.com/docs/sendgrid/api-reference/mail-send/limitations */
+const LIMITS = { name: 'SendGrid', maxRecipients: 1_000, maxSize: 30_000_000 }
 
 /** Sends through SendGrid's v3 API: one request per message, one response for all recipients. SendGrid builds the message. */
 export class SendgridSender implements Transport {
@@ -31,8 +34,10 @@ export class SendgridSender implements Transport {
       sendInAscii(mail, async (ascii) => {
         if (ascii.payload.content.kind === 'raw') return rawUnsupported('SendGrid')
         const { to } = ascii.envelope
+        const body = JSON.stringify(requestBody(ascii))
+        const refused = beyondLimits(LIMITS, to.length, Buffer.byteLength(body))
+        if (refused !== undefined) return refused
         try {
-          const body = JSON.stringify(requestBody(ascii))
           return this.#results.fromResponse(await this.#request('/v3/mail/send', signal, body), to)
         } catch (error) {
           return this.#results.fromError(error, to)

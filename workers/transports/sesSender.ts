@@ -2,6 +2,7 @@ import type { SESv2Client } from '@aws-sdk/client-sesv2'
 import type { SesTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { whileLoading } from '../heartbeat.js'
 import { sendInAscii } from './asciiRecipients.js'
+import { beyondLimits } from './sendResults.js'
 import {
   loadPackage,
   parseRetryAfter,
@@ -15,6 +16,8 @@ import type { OutgoingMail, Progress, SendResult, Transport } from './transport.
 
 /** Time limit for connecting, in ms; the attempt has its own limit. */
 const CONNECT_TIMEOUT = 10_000
+/** https://docs.aws.amazon.com/ses/latest/dg/quotas.html */
+const LIMITS = { name: 'Amazon SES', maxRecipients: 50, maxSize: 40_000_000 }
 
 /** Errors about the account or its credentials, not about the message. */
 const AUTH_ERRORS =
@@ -56,6 +59,8 @@ export class SesSender implements Transport {
       this.#results.withClient(this.#client, (client) =>
         sendInAscii(mail, async (ascii) => {
           const { to } = ascii.envelope
+          const refused = beyondLimits(LIMITS, to.length, ascii.composed.bytes.length)
+          if (refused !== undefined) return refused
           progress.sends(ascii.composed)
           try {
             return this.#results.fromResponse({ status: 200, text: await client.send(ascii) }, to)

@@ -29,6 +29,8 @@ export interface OutgoingMail {
   /** The same message in ASCII, if addresses in its header require SMTPUTF8, and only those of recipients. */
   asciiVersion?: Composed | undefined
   parts: MessageParts
+  /** Whether an earlier attempt may have sent it. */
+  uncertain?: true | undefined
 }
 
 /** A message as it is handed to a server, without what the protocol adds. A function builds it, if that is not done yet. */

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks'
-import type { TransportReport } from '../../index.js'
+import type { QuotaStatus, TransportReport } from '../../index.js'
+import { moment } from './format.js'
 import { News, Problem } from './notices.js'
 import { messageOf, post } from './request.js'
 import { useMay } from './scopes.js'
-import { type MergedTransport, sentenceOf, stateOf } from './transports.js'
+import { type MergedTransport, quotaEnd, quotaFigures, sentenceOf, stateOf } from './transports.js'
 
 /** The state of a transport, with the buttons to test, pause, and resume it. */
 export function TransportState({ status }: { status: MergedTransport }) {
@@ -55,8 +56,26 @@ export function TransportControls({ status }: { status: MergedTransport }) {
   return (
     <section class="card">
       <TransportState status={status} />
+      {status.quota !== undefined && <Quota quota={status.quota} />}
       {useMay('manage') && <Limits status={status} />}
     </section>
+  )
+}
+
+function Quota({ quota }: { quota: QuotaStatus }) {
+  const end = quotaEnd(quota, Date.now())
+  return (
+    <>
+      <dl class="figures">
+        {quotaFigures(quota).map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {end !== undefined && <p>The quota is used up. The next messages are due at {moment(end)}.</p>}
+    </>
   )
 }
 

@@ -1,4 +1,4 @@
-import type { ProcessActivity, TransportReport, TransportStatus } from '../../index.js'
+import type { ProcessActivity, QuotaStatus, QuotaUse, TransportReport, TransportStatus } from '../../index.js'
 import { count, milliseconds, moment } from './format.js'
 
 /** A transport as the processes on the queue see it. */
@@ -21,12 +21,39 @@ export function transportsOf(processes: readonly ProcessActivity[]): MergedTrans
         const worse = broken > 0 && known.broken === 0 ? status : known
         merged.set(status.transport, {
           ...worse,
+          ...latestQuota(known.quota, status.quota),
           processes: known.processes + 1,
           broken: known.broken + broken,
         })
       }
     }
   return [...merged.values()]
+}
+
+/** The quota is counted for all processes together, and each knows it as of its last message: the highest count is the latest. */
+function latestQuota(one: QuotaStatus | undefined, other: QuotaStatus | undefined): { quota?: QuotaStatus } {
+  const used = (quota: QuotaStatus): number => quota.day?.used ?? quota.hour?.used ?? 0
+  if (one === undefined || other === undefined) return {}
+  return { quota: used(one) >= used(other) ? one : other }
+}
+
+const HOUR = 60 * 60_000
+
+/** The use of a quota and warm-up, as labels and values. */
+export function quotaFigures({ hour, day, warmUpDay }: QuotaStatus): [label: string, value: string][] {
+  const useOf = ({ used, limit }: QuotaUse): string => `${count(used)} of ${count(limit)}`
+  const figures: [string, string][] = []
+  if (hour !== undefined) figures.push(['Messages this hour', useOf(hour)])
+  if (day !== undefined) figures.push(['Messages today (UTC)', useOf(day)])
+  if (warmUpDay !== undefined) figures.push(['Warm-up', `Day ${warmUpDay}`])
+  return figures
+}
+
+/** When messages can be sent again, if a quota is used up: in ms since the epoch. */
+export function quotaEnd({ hour, day }: QuotaStatus, now: number): number | undefined {
+  const isUsedUp = (use: QuotaUse | undefined): boolean => use !== undefined && use.used >= use.limit
+  const length = isUsedUp(day) ? 24 * HOUR : isUsedUp(hour) ? HOUR : undefined
+  return length && (Math.floor(now / length) + 1) * length
 }
 
 export function stateOf({

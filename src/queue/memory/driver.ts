@@ -71,6 +71,7 @@ export class MemoryQueue implements QueueDriver {
 
   start(consumer: Consumer): Promise<void> {
     this.#consumer = consumer
+    consumer.onMoreSlots?.(() => this.#pump())
     this.#pump()
     return Promise.resolve()
   }

@@ -77,6 +77,10 @@ export class PostgresConsumer {
   constructor(consumer: Consumer, options: PostgresConsumerOptions) {
     this.#consumer = consumer
     this.#options = options
+    consumer.onMoreSlots?.(() => {
+      this.#startDeliveries()
+      void this.#claim()
+    })
     const { store, changed, recordsOf, data, logger, admit } = options
     this.#outcomes = new PostgresOutcomes({
       store,

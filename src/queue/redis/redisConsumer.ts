@@ -79,6 +79,10 @@ export class RedisConsumer {
     this.#options = options
     this.#slots = new PrioritySemaphore(() => consumer.slots)
     this.#claims = new PrioritySemaphore(() => consumer.slots + Math.min(this.#ended.recent, MAX_PREFETCH))
+    consumer.onMoreSlots?.(() => {
+      this.#slots.grant()
+      this.#claims.grant()
+    })
     const { connections, prefix, queue, logger } = options
     this.#storeFailure = new ConditionLog(logger, {
       begins: 'An outcome could not be stored yet',

@@ -78,6 +78,7 @@ export class OutboxConsumer {
     this.#client = client
     this.#consumer = consumer
     this.#options = options
+    consumer.onMoreSlots?.(() => this.#pump())
   }
 
   /** Starts claiming, or resumes it with a new outbox thread. */

@@ -1,7 +1,7 @@
 import type { Mailbox } from '../../../src/protocol/tasks.js'
 import type { BrevoTransport } from '../../../src/protocol/transportConfig.js'
 import { attachmentsOf, fieldsOf, firstText, headerObject, metadataOf, subjectOf } from '../apiFields.js'
-import type { MailServiceApi } from '../apiSender.js'
+import type { MailServiceApi } from '../mailServiceApi.js'
 
 /** Brevo's API: https://developers.brevo.com/reference/sendtransacemail */
 export function brevoApi({ endpoint, apiKey, sandbox }: BrevoTransport): MailServiceApi {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { MailgunTransport } from '../../../src/protocol/transportConfig.js'
 import { basic, fieldsOf, firstText, metadataOf } from '../apiFields.js'
-import type { MailServiceApi } from '../apiSender.js'
+import type { MailServiceApi } from '../mailServiceApi.js'
 
 /** Mailgun's API for finished messages: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages */
-export function mailgunApi({ endpoint, apiKey, domain }: MailgunTransport): MailServiceApi {
+export function mailgunApi({ endpoint, apiKey, domain, sandbox }: MailgunTransport): MailServiceApi {
   const headers = { authorization: basic('api', apiKey) }
   return {
     name: 'Mailgun',
@@ -18,6 +18,7 @@ export function mailgunApi({ endpoint, apiKey, domain }: MailgunTransport): Mail
       const fields: [name: string, value: string][] = [
         ...[...to, ...cc, ...bcc].map(({ address }): [string, string] => ['to', address]),
         ...(payload.tags ?? []).map((tag): [string, string] => ['o:tag', tag]),
+        ...(sandbox === true ? [['o:testmode', 'yes'] as [string, string]] : []),
         ...Object.entries(metadataOf(payload)).map(([name, value]): [string, string] => [`v:${name}`, value]),
       ]
       const parts = fields.map(([name, value]) =>

@@ -2,7 +2,7 @@ import type { Mailbox } from '../../../src/protocol/tasks.js'
 import type { MsgraphTransport } from '../../../src/protocol/transportConfig.js'
 import { AccessTokens } from '../accessTokens.js'
 import { attachmentsOf, fieldsOf, firstText, headersOf, subjectOf } from '../apiFields.js'
-import type { MailServiceApi } from '../apiSender.js'
+import type { MailServiceApi } from '../mailServiceApi.js'
 import { connectionFailed } from '../sendResults.js'
 
 /** Internet message headers that Graph accepts in one message. */

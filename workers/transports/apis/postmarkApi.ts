@@ -1,10 +1,11 @@
 import type { PostmarkTransport } from '../../../src/protocol/transportConfig.js'
 import { attachmentsOf, fieldsOf, firstText, headersOf, metadataOf, person, subjectOf } from '../apiFields.js'
-import type { MailServiceApi } from '../apiSender.js'
+import type { ApiAnswer, MailServiceApi } from '../mailServiceApi.js'
 
 /** Postmark's email API: https://postmarkapp.com/developer/api/email-api */
 export function postmarkApi({ endpoint, token, messageStream }: PostmarkTransport): MailServiceApi {
   const headers = { 'x-postmark-server-token': token, accept: 'application/json' }
+  const json = { ...headers, 'content-type': 'application/json' }
   return {
     name: 'Postmark',
     secrets: [token],
@@ -33,23 +34,31 @@ export function postmarkApi({ endpoint, token, messageStream }: PostmarkTranspor
         })),
         ...(messageStream === undefined ? {} : { MessageStream: messageStream }),
       }
-      return {
-        url: `${endpoint}/email`,
-        headers: { ...headers, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      }
+      const message = JSON.stringify(body)
+      return { url: `${endpoint}/email`, headers: json, body: message, message }
     },
-    read({ status, text }, body) {
-      const { MessageID, ErrorCode, Message } = fieldsOf(body)
-      if (status < 300 && (ErrorCode === undefined || ErrorCode === 0))
-        return { text: firstText(MessageID, 'accepted') }
-      const explanation = firstText(Message, text)
-      // An error code with a status of success: the message was not accepted.
-      return {
-        status: status < 300 ? 422 : status,
-        text: `${typeof ErrorCode === 'number' ? `${ErrorCode}: ` : ''}${explanation}`,
-      }
+    read: ({ status, text }, body) => answerOf(status, body, text),
+    // https://postmarkapp.com/developer/api/email-api#send-batch-emails: the answers are in the order of the messages.
+    batch: {
+      maxMessages: 500,
+      maxSize: 50_000_000,
+      request: (messages) => ({
+        url: `${endpoint}/email/batch`,
+        headers: json,
+        body: `[${messages.join(',')}]`,
+      }),
+      read: ({ status }, body) =>
+        Array.isArray(body) ? body.map((answer) => answerOf(status, answer)) : undefined,
     },
     verify: () => ({ url: `${endpoint}/server`, headers }),
   }
+}
+
+/** Each answer has an error code of its own, 0 if the message was accepted, whatever the status of the response is. */
+function answerOf(status: number, answer: unknown, text = ''): ApiAnswer {
+  const { MessageID, ErrorCode, Message } = fieldsOf(answer)
+  if (status < 300 && (ErrorCode === undefined || ErrorCode === 0))
+    return { text: firstText(MessageID, 'accepted') }
+  const code = typeof ErrorCode === 'number' ? `${ErrorCode}: ` : ''
+  return { status: status < 300 ? 422 : status, text: `${code}${firstText(Message, text)}` }
 }

@@ -8,11 +8,12 @@ import {
   person,
   subjectOf,
 } from '../apiFields.js'
-import type { MailServiceApi } from '../apiSender.js'
+import type { ApiAnswer, MailServiceApi } from '../mailServiceApi.js'
 
 /** Resend's API: https://resend.com/docs/api-reference/emails/send-email */
 export function resendApi({ endpoint, apiKey }: ResendTransport): MailServiceApi {
   const headers = { authorization: `Bearer ${apiKey}` }
+  const json = { ...headers, 'content-type': 'application/json' }
   return {
     name: 'Resend',
     secrets: [apiKey],
@@ -46,19 +47,39 @@ export function resendApi({ endpoint, apiKey }: ResendTransport): MailServiceApi
           ...(cid === undefined ? {} : { content_id: cid }),
         })),
       }
+      const message = JSON.stringify(body)
       return {
         url: `${endpoint}/emails`,
-        headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
-        body: JSON.stringify(body),
+        headers: { ...json, 'idempotency-key': key },
+        body: message,
+        message,
       }
     },
     read({ status, text }, body) {
       const { id, name, message } = fieldsOf(body)
       if (status < 300) return { text: firstText(id, 'accepted') }
+      if (isBeingCarriedOut(status, name)) return undefined
       const explanation = [name, message].filter((part) => typeof part === 'string').join(': ')
-      // The first request with this key is still being carried out: its result comes later.
-      const again = status === 409 && name === 'concurrent_idempotent_requests'
-      return { status: again ? 503 : status, text: firstText(explanation, text) }
+      return { text: firstText(explanation, text) }
+    },
+    // https://resend.com/docs/api-reference/emails/send-batch-emails, which takes no attachments.
+    batch: {
+      maxMessages: 100,
+      maxSize: 40_000_000,
+      // A message that may have been sent is repeated under its own key.
+      accepts: ({ payload, uncertain }) => payload.attachments.length === 0 && uncertain !== true,
+      request: (messages, key) => ({
+        url: `${endpoint}/emails/batch`,
+        headers: { ...json, 'idempotency-key': key, 'x-batch-validation': 'permissive' },
+        body: `[${messages.join(',')}]`,
+      }),
+      read({ status }, body) {
+        const { data, errors = [], name } = fieldsOf(body)
+        if (isBeingCarriedOut(status, name)) return []
+        return status < 300 && Array.isArray(data) && Array.isArray(errors)
+          ? answersOf(data, errors)
+          : undefined
+      },
     },
     verify: () => ({ url: `${endpoint}/domains`, headers }),
     // A key that may only send can't list the domains.
@@ -69,4 +90,20 @@ export function resendApi({ endpoint, apiKey }: ResendTransport): MailServiceApi
 /** Resend allows letters, digits, underscores, and dashes, 256 of them. */
 function tagOf(text: string): string {
   return text.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 256)
+}
+
+/** Whether the first request with this key has no result yet. */
+function isBeingCarriedOut(status: number, name: unknown): boolean {
+  return status === 409 && name === 'concurrent_idempotent_requests'
+}
+
+/** Puts the answers in the order of the messages: `data` has those that were accepted, and `errors` the positions of the others. */
+function answersOf(data: readonly unknown[], errors: readonly unknown[]): ApiAnswer[] {
+  const refused = new Map(errors.map(fieldsOf).map(({ index, message }) => [index, message]))
+  const accepted = data.values()
+  return Array.from({ length: data.length + errors.length }, (_, index) =>
+    refused.has(index)
+      ? { status: 422, text: `validation_error: ${firstText(refused.get(index))}` }
+      : { text: firstText(fieldsOf(accepted.next().value)['id'], 'accepted') },
+  )
 }
