@@ -197,7 +197,10 @@ describe('explain', () => {
       'Expired at 2026-03-04 10:02:03 UTC: after 1 attempt; the last one failed: the server answered "451 4.3.2 busy".',
       { status: 'expired', attempts: [BUSY] },
     ],
-    ['Cancelled at 2026-03-01 10:02:03 UTC before the first attempt.', { status: 'cancelled', settledAt: TIME }],
+    [
+      'Cancelled at 2026-03-01 10:02:03 UTC before the first attempt.',
+      { status: 'cancelled', settledAt: TIME },
+    ],
     [
       'Cancelled at 2026-03-01 10:02:03 UTC before the first attempt. Its content was erased, and an address.',
       { status: 'cancelled', settledAt: TIME, erased: true },
