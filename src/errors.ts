@@ -141,7 +141,7 @@ export class ThreadpostError extends Error {
    * CommonJS module.
    */
   static override [Symbol.hasInstance](value: unknown): value is ThreadpostError {
-    return value instanceof Error && BRAND in value
+    return typeof value === 'object' && value !== null && BRAND in value
   }
 
   static {
