@@ -111,6 +111,8 @@ export interface SourceLocation {
   excerpt?: string
 }
 
+const BRAND = Symbol.for('threadpost.error')
+
 /**
  * The error that threadpost throws at its callers. The message says what is wrong and what to do;
  * it never contains a password, a token or the mail's data.
@@ -132,5 +134,17 @@ export class ThreadpostError extends Error {
     if (details.location !== undefined) this.location = details.location
     if (details.id !== undefined) this.id = details.id
     if (details.accepted !== undefined) this.accepted = details.accepted
+  }
+
+  /**
+   * An error of another copy of this module is one, too: a loader such as tsx can load the package both as an ES module and as a
+   * CommonJS module.
+   */
+  static override [Symbol.hasInstance](value: unknown): value is ThreadpostError {
+    return typeof value === 'object' && value !== null && BRAND in value
+  }
+
+  static {
+    Object.defineProperty(this.prototype, BRAND, { value: true })
   }
 }

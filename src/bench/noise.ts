@@ -86,6 +86,39 @@ export function spreadOf({
   return median === 0 ? 0 : (highest - lowest) / median
 }
 
+/** What a look at the machine is judged by: a value beyond the limit is a reason not to trust the figures. */
+const CHECKS: readonly {
+  valueOf: (state: MachineState) => number
+  limit: number
+  describe: (value: number) => string
+}[] = [
+  {
+    valueOf: ({ busy = 0 }) => busy,
+    limit: MAX_BUSY,
+    describe: (value) => `other programs used ${percent(value)} of the processors`,
+  },
+  {
+    valueOf: ({ steal = 0 }) => steal,
+    limit: MAX_STEAL,
+    describe: (value) => `the hypervisor took ${percent(value)} of the processors`,
+  },
+  {
+    valueOf: ({ loopP99 }) => loopP99,
+    limit: MAX_LOOP_P99,
+    describe: (value) => `an idle event loop was ${value.toFixed(1)} ms late (p99)`,
+  },
+]
+
+/** Returns why figures measured on this machine can't be trusted: what it did before, and after, the measurement. */
+export function judgeMachine(before: MachineState, after?: MachineState): string[] {
+  return CHECKS.flatMap(({ valueOf, limit, describe }) => {
+    const [first, last] = [valueOf(before), after === undefined ? 0 : valueOf(after)]
+    if (Math.max(first, last) <= limit) return []
+    const when = first <= limit ? 'after' : last <= limit ? 'before' : 'before and after'
+    return [`${describe(Math.max(first, last))} ${when} the measurement`]
+  })
+}
+
 /** Returns why the figures can't be trusted: the machine was busy before or after, or the rounds disagree. */
 export function judgeNoise(
   before: MachineState,
@@ -93,8 +126,7 @@ export function judgeNoise(
   modes: readonly ModeResult[],
 ): string[] {
   return [
-    ...reasonsIn('before', before),
-    ...reasonsIn('after', after),
+    ...judgeMachine(before, after),
     ...modes.flatMap(({ mode, figures: { rate, httpIdleP99 } }) => [
       ...(rate !== undefined && spreadOf(rate) > MAX_SPREAD
         ? [`the rounds of ${mode.name} differ by ${percent(spreadOf(rate))}`]
@@ -107,20 +139,6 @@ export function judgeNoise(
           ]
         : []),
     ]),
-  ]
-}
-
-function reasonsIn(when: 'before' | 'after', { loopP99, busy = 0, steal = 0 }: MachineState): string[] {
-  return [
-    ...(busy > MAX_BUSY
-      ? [`other programs used ${percent(busy)} of the processors ${when} the measurement`]
-      : []),
-    ...(steal > MAX_STEAL
-      ? [`the hypervisor took ${percent(steal)} of the processors ${when} the measurement`]
-      : []),
-    ...(loopP99 > MAX_LOOP_P99
-      ? [`an idle event loop was ${loopP99.toFixed(1)} ms late ${when} the measurement (p99)`]
-      : []),
   ]
 }
 

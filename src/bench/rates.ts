@@ -4,10 +4,10 @@ import type { ProcessUsage, RatePoint } from './childProtocol.js'
 export interface RateCost {
   /** Scheduled messages per second. */
   at: number
-  /** Main-thread CPU per message in µs; undefined where the operating system doesn't report it. */
+  /** Main-thread CPU per message in µs; undefined where the operating system doesn't report it, or no message was sent in time. */
   cpuMain?: number
-  /** CPU of the whole process per message, in µs. */
-  cpuAll: number
+  /** CPU of the whole process per message, in µs; undefined if no message was sent in time. */
+  cpuAll?: number
   /** Main-thread CPU of the measurement itself, in ms per second. It is subtracted. */
   overhead?: number
   /** Time from the scheduled time to the server's acceptance, in ms. */
@@ -27,11 +27,12 @@ export interface ModeRates {
 
 export function atRate({ at, mail, overhead }: RatePoint): RateCost {
   const main = cpuPerMessage(mail, overhead, 'main')
+  const all = cpuPerMessage(mail, overhead, 'all')
   const perSecond = overheadPerSecond(overhead)
   return {
     at,
     ...(main === undefined ? {} : { cpuMain: main }),
-    cpuAll: cpuPerMessage(mail, overhead, 'all') ?? 0,
+    ...(all === undefined ? {} : { cpuAll: all }),
     ...(perSecond === undefined ? {} : { overhead: perSecond }),
     deliveryP50: mail.delivery.p50,
     deliveryP99: mail.delivery.p99,
@@ -47,7 +48,7 @@ export function cpuPerMessage(
   of: 'main' | 'all',
 ): number | undefined {
   const [used, own] = [mail.cpu[of], overhead.cpu[of]]
-  if (used === undefined || own === undefined) return undefined
+  if (used === undefined || own === undefined || mail.messages === 0) return undefined
   return Math.max(0, ((used - (own / overhead.seconds) * mail.seconds) * 1e6) / mail.messages)
 }
 

@@ -152,7 +152,10 @@ export interface Conditions {
   workload: string
   /** Size of one message as the server receives it. */
   bytes: number
+  /** Rounds that the figures are medians of. */
   rounds: number
+  /** Further rounds that were run because rounds disagreed; the ones farthest from the median don't count. */
+  repeats?: number
   /** Length of each measured phase. */
   seconds: number
   messages?: number

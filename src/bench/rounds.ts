@@ -10,7 +10,7 @@ import {
   startBuiltInSink,
 } from './environment.js'
 import { MEANINGS, type Mode } from './modes.js'
-import { distrust, judgeNoise, lookAtMachine, MAX_SPREAD, spreadOf } from './noise.js'
+import { MAX_SPREAD, spreadOf } from './noise.js'
 import { runChild, Unavailable } from './processes.js'
 import {
   type BenchReport,
@@ -21,7 +21,6 @@ import {
   overRounds,
 } from './report.js'
 import type { SecurityChoice } from './security.js'
-import { summarize } from './summary.js'
 import { type Parts, type Workload, writeW1 } from './workload.js'
 
 export interface BenchSettings {
@@ -122,28 +121,25 @@ async function tryWorkload(
   }
 }
 
+/** The figures of all rounds, which have not been judged yet. */
+export type RoundsResult = Pick<BenchReport, 'conditions' | 'modes' | 'left'>
+
 /**
  * Measures each mode in a new process. The modes alternate in each round, so that drift of the machine affects all
  * alike.
+ * @param mayRepeat whether rounds that disagree are repeated
  */
-export async function runRounds(session: Session): Promise<BenchReport> {
+export async function runRounds(session: Session, mayRepeat: boolean): Promise<RoundsResult> {
   const { modes, rounds, budget, progress } = session.settings
-  let finishedRounds = 0
   const runs = new Map<Mode, Measurement[]>()
   const sourceRates: number[] = []
   const omitted = new Map<Mode, string>()
   const start = performance.now()
   let done = 0
-  const before = await lookAtMachine()
-  for (let round = 0; round < rounds + MOST_REPEATS && fitsBudget(round, start, budget); round++) {
-    if (round >= rounds && !disagree(runs)) break
-    finishedRounds = round + 1
+  const runRound = async (round: number): Promise<void> => {
+    const total = Math.max(rounds, round + 1)
     for (const mode of modes) {
-      progress?.(
-        done++,
-        Math.max(rounds, round + 1) * modes.length,
-        `round ${round + 1} of ${Math.max(rounds, round + 1)}: ${mode.name}`,
-      )
+      progress?.(done++, total * modes.length, `round ${round + 1} of ${total}: ${mode.name}`)
       if (omitted.has(mode)) continue
       try {
         if (mode.family === 'smtp-source') sourceRates.push(await measureSource(session))
@@ -154,26 +150,25 @@ export async function runRounds(session: Session): Promise<BenchReport> {
       }
     }
   }
+  let planned = 0
+  while (planned < rounds && fitsBudget(planned, start, budget)) await runRound(planned++)
+  let repeats = 0
+  while (mayRepeat && repeats < MOST_REPEATS && disagree(runs)) await runRound(planned + repeats++)
   progress?.(done, done, 'done')
   const results = modes.flatMap((mode): ModeResult[] => {
     if (mode.family === 'smtp-source')
       return sourceRates.length === 0 ? [] : [rateOnly(mode, overRounds(sourceRates))]
     const ofMode = runs.get(mode)
-    return ofMode === undefined ? [] : [resultOf(mode, closest(ofMode, rounds))]
+    return ofMode === undefined ? [] : [resultOf(mode, closest(ofMode, planned))]
   })
-  const after = await lookAtMachine()
-  const reasons = judgeNoise(before, after, results)
   return {
-    conditions: conditionsOf(session, finishedRounds),
+    conditions: conditionsOf(session, planned, repeats),
     modes: results,
     left: [...omitted].map(([{ name }, reason]) => ({ mode: name, reason })),
-    verdict: reasons.length === 0 ? summarize(results) : [distrust(reasons)],
-    noise: { before, after, reasons },
-    trusted: reasons.length === 0,
   }
 }
 
-/** Rounds that are added while the rounds of a mode disagree. */
+/** Rounds that are added while the rounds of a mode disagree, also beyond the time limit. */
 const MOST_REPEATS = 2
 
 function disagree(runs: ReadonlyMap<Mode, readonly Measurement[]>): boolean {
@@ -265,7 +260,11 @@ function resultOf(mode: Mode, runs: Measurement[]): ModeResult {
   return result
 }
 
-function conditionsOf({ settings, environment, workload, bytes }: Session, rounds: number): Conditions {
+function conditionsOf(
+  { settings, environment, workload, bytes }: Session,
+  rounds: number,
+  repeats: number,
+): Conditions {
   const { seconds, messages, connections, rate, http, latency, batch } = settings
   return {
     node: process.version,
@@ -278,6 +277,7 @@ function conditionsOf({ settings, environment, workload, bytes }: Session, round
     workload: workload.title,
     bytes,
     rounds,
+    ...(repeats === 0 ? {} : { repeats }),
     seconds,
     ...(messages === undefined ? {} : { messages }),
     connections,

@@ -1,4 +1,6 @@
-import type { ModeResult } from './report.js'
+import { distrust, judgeNoise, type MachineState } from './noise.js'
+import type { BenchReport, ModeResult } from './report.js'
+import type { RoundsResult } from './rounds.js'
 
 /** Inline sending is fine up to this share of the main thread. */
 const FINE = 0.01
@@ -8,6 +10,17 @@ const BURDEN = 0.1
 const BURST = 100
 /** Microseconds. */
 const MINUTE = 60e6
+
+/** Returns the report with a summary, or with the reasons why the figures can't be trusted. */
+export function judge(result: RoundsResult, before: MachineState, after: MachineState): BenchReport {
+  const reasons = judgeNoise(before, after, result.modes)
+  return {
+    ...result,
+    verdict: reasons.length === 0 ? summarize(result.modes) : [distrust(reasons)],
+    noise: { before, after, reasons },
+    trusted: reasons.length === 0,
+  }
+}
 
 /** Explains in sentences what the figures mean for the choice between threads and inline sending. */
 export function summarize(modes: readonly ModeResult[]): string[] {

@@ -88,7 +88,7 @@ const LATENCY: readonly Column[] = [
 ]
 
 /** Returns the report as text for a terminal. */
-export function tableOf({ conditions, modes, left, verdict, noise }: BenchReport): string {
+export function tableOf({ conditions, modes, left }: BenchReport): string {
   return [
     ...conditionLines(conditions),
     '',
@@ -103,11 +103,12 @@ export function tableOf({ conditions, modes, left, verdict, noise }: BenchReport
     ...left.map(({ mode, reason }) => `\n${mode} was omitted: ${reason}`),
     '',
     ...modes.map(({ mode, meaning }) => `${mode.name}: ${meaning}`),
-    '',
-    noiseLine(noise),
-    '',
-    ...verdict,
   ].join('\n')
+}
+
+/** Returns what the figures mean, or why they can't be trusted, in paragraphs. */
+export function verdictOf({ noise, verdict }: BenchReport): string {
+  return [noiseLine(noise), ...verdict].join('\n\n')
 }
 
 /** Seconds from which on a phase measures the program and not V8's compiler. */
@@ -118,6 +119,7 @@ export function conditionLines(conditions: Conditions): string[] {
     workload,
     bytes,
     rounds,
+    repeats,
     seconds,
     cpus,
     cpu,
@@ -131,10 +133,11 @@ export function conditionLines(conditions: Conditions): string[] {
   } = conditions
   const schedule =
     rate === undefined ? 'as fast as possible' : `${rate} messages per second on a fixed schedule`
+  const repeated = repeats === undefined ? '' : ` of ${rounds + repeats}, because some disagreed`
   const limit = messages === undefined ? '' : ` or ${messages} messages`
   return [
     `${workload}: ${(bytes / 1000).toFixed(1)} kB per message; ${schedule}; ${connections} connections in total`,
-    `median of ${rounds} round${rounds === 1 ? '' : 's'}, each mode in a new process, ${seconds} s${limit} per phase${seconds < WARM ? ' (too short for a warm figure)' : ''}: alone, then with ${http} HTTP requests/s`,
+    `median of ${rounds} round${rounds === 1 ? '' : 's'}${repeated}, each mode in a new process, ${seconds} s${limit} per phase${seconds < WARM ? ' (too short for a warm figure)' : ''}: alone, then with ${http} HTTP requests/s`,
     `${cpus} × ${cpu}, Node ${node}; to ${sink}${redis === undefined ? '' : `; ${redis}`}`,
   ]
 }
@@ -170,7 +173,7 @@ export function rateRows(rates: readonly ModeRates[]): string[][] {
     points.map((point) => [
       `${mode}, ${point.at}/s`,
       point.cpuMain?.toFixed(0) ?? '–',
-      point.cpuAll.toFixed(0),
+      point.cpuAll?.toFixed(0) ?? '–',
       point.overhead?.toFixed(1) ?? '–',
       point.deliveryP50.toFixed(1),
       point.deliveryP99.toFixed(1),
@@ -253,7 +256,8 @@ function targetMarkdown(targets: readonly Target[]): string[] {
 }
 
 /** Returns the tables of README.md in this folder. */
-export function markdownOf({ conditions, modes, rates, targets, scaling }: BenchReport): string {
+export function markdownOf(report: BenchReport): string {
+  const { conditions, modes, rates, targets, scaling } = report
   const columns = [
     figure('messages/s, the first 1,000', 'coldRate'),
     figure('warm', 'rate'),
@@ -278,6 +282,8 @@ export function markdownOf({ conditions, modes, rates, targets, scaling }: Bench
     ...(rates === undefined ? [] : ratesMarkdown(rates)),
     ...(targets === undefined ? [] : targetMarkdown(targets)),
     ...(scaling === undefined ? [] : scalingMarkdown(scaling)),
+    '',
+    verdictOf(report),
   ].join('\n')
 }
 

@@ -4,6 +4,7 @@ import { Command, Option } from 'commander'
 import type { ChildTask } from '../bench/childProtocol.js'
 import { median } from '../bench/distribution.js'
 import { modesOf } from '../bench/modes.js'
+import { judgeMachine, lookAtMachine } from '../bench/noise.js'
 import { pageOf } from '../bench/page/resultsPage.js'
 import { runChild } from '../bench/processes.js'
 import type { BenchReport } from '../bench/report.js'
@@ -12,7 +13,8 @@ import { measureBacklog, runScaling } from '../bench/scaling.js'
 import { DKIM_ALGORITHMS } from '../bench/security.js'
 import { runSoak, soakTable } from '../bench/soak.js'
 import { measureRates } from '../bench/steadyRates.js'
-import { markdownOf, ratesTable, scalingTable, tableOf, targetTable } from '../bench/table.js'
+import { judge } from '../bench/summary.js'
+import { markdownOf, ratesTable, scalingTable, tableOf, targetTable, verdictOf } from '../bench/table.js'
 import { type ExtraMeasurements, targetsOf } from '../bench/targets.js'
 import { ThreadpostError } from '../errors.js'
 import { compileTemplates } from '../templates/precompile.js'
@@ -184,22 +186,31 @@ async function bench(flags: BenchFlags): Promise<void> {
 
 async function measureAll(settings: BenchSettings, flags: BenchFlags): Promise<BenchReport> {
   const report = await withSession(settings, async (session) => {
-    const result = await runRounds(session)
-    const rates = await measureRates(
-      session,
-      result.modes.map(({ mode }) => mode),
-    )
-    if (rates.length > 0) result.rates = rates
-    if (flags.targets === true) result.targets = targetsOf(result, await measureExtras(session))
-    if (result.modes.length === 0)
+    const before = await lookAtMachine()
+    const doubts = judgeMachine(before)
+    if (doubts.length > 0) console.error(warningOf(doubts))
+    // A round on a machine that was busy from the start proves nothing, however often it is repeated.
+    const rounds = await runRounds(session, doubts.length === 0)
+    if (rounds.modes.length === 0)
       throw new ThreadpostError(
         'UNSUPPORTED',
-        `No mode could be measured: ${result.left.map(({ mode, reason }) => `${mode} was omitted: ${reason}`).join('; ')}`,
+        `No mode could be measured: ${rounds.left.map(({ mode, reason }) => `${mode} was omitted: ${reason}`).join('; ')}`,
       )
+    const rates = await measureRates(
+      session,
+      rounds.modes.map(({ mode }) => mode),
+    )
+    const result = judge(rounds, before, await lookAtMachine())
+    if (rates.length > 0) result.rates = rates
+    if (flags.targets === true) result.targets = targetsOf(result, await measureExtras(session))
     return result
   })
   if (flags.scaling === true) report.scaling = await runScaling(settings)
   return report
+}
+
+function warningOf(doubts: readonly string[]): string {
+  return `warning: ${doubts.join('; ')}. The figures will not be trusted. To get a result, press Ctrl+C, end the other programs, and run the benchmark again.`
 }
 
 async function soak(settings: BenchSettings, seconds: number, json: boolean): Promise<void> {
@@ -225,5 +236,7 @@ async function printReport(report: BenchReport, flags: BenchFlags): Promise<void
     if (report.rates !== undefined) console.log(`\n${ratesTable(report.rates)}`)
     if (report.targets !== undefined) console.log(`\n${targetTable(report.targets)}`)
     if (report.scaling !== undefined) console.log(`\n${scalingTable(report.scaling)}`)
+    // Last, where the eye is.
+    console.log(`\n${verdictOf(report)}`)
   }
 }

@@ -219,7 +219,7 @@ function at(word: string, time: string | undefined): string {
 }
 
 function moment(time: string): string {
-  return `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`
+  return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`
 }
 
 function ordinal(n: number): string {

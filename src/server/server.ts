@@ -73,7 +73,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     response.once('close', () => openResponses.delete(response))
     next()
   })
-  app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } } }))
+  app.use(
+    helmet({
+      contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"] } },
+      // A browser warns on the console about a sandboxed frame, such as that of a mail, whose response has this header.
+      originAgentCluster: false,
+    }),
+  )
   if (auth === false) app.use(hostCheck())
   app.use(mailContext())
   app.use(

@@ -256,6 +256,9 @@ describe('the report of a benchmark', () => {
     expect(cost(usage(1, 0.02), 'all')).toBeCloseTo(1000)
     expect(cost(usage(1, 0.05), 'main')).toBe(0)
     expect(cost({ seconds: 1, cpu: { all: 0 } }, 'main')).toBeUndefined()
+    // No message was sent in time.
+    mail.messages = 0
+    expect(cost(usage(1, 0.02), 'all')).toBeUndefined()
   })
 
   it('computes percentiles of samples', () => {

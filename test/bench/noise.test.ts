@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { distrust, judgeNoise, lookAtMachine, type MachineState, spreadOf } from '../../src/bench/noise.js'
+import {
+  distrust,
+  judgeMachine,
+  judgeNoise,
+  lookAtMachine,
+  type MachineState,
+  spreadOf,
+} from '../../src/bench/noise.js'
 import type { Figure, ModeResult } from '../../src/bench/report.js'
 
 const QUIET: MachineState = { loopP99: 0.4, busy: 0.03, steal: 0, load: 0.2 }
@@ -25,8 +32,12 @@ describe('the noise of a benchmark', () => {
       'the hypervisor took 20% of the processors before the measurement',
     ])
     expect(judgeNoise({ ...QUIET, loopP99: 12.34 }, QUIET, [])).toEqual([
-      'an idle event loop was 12.3 ms late before the measurement (p99)',
+      'an idle event loop was 12.3 ms late (p99) before the measurement',
     ])
+    expect(judgeNoise(busy, { ...busy, busy: 1 }, [])).toEqual([
+      'other programs used 100% of the processors before and after the measurement',
+    ])
+    expect(judgeMachine(busy)).toEqual(['other programs used 98% of the processors before the measurement'])
   })
 
   it('is a reason if rounds disagree, in their rates or in the latency without mail', () => {

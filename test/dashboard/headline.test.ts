@@ -1,18 +1,14 @@
-import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Condition, headlineOf } from '../../src/dashboard/app/headline.js'
 import type {
   Alert,
   AttemptCount,
-  MailerOptions,
   PeriodFigures,
   ProcessActivity,
   QueueStats,
   SettledCount,
   TransportStatus,
 } from '../../src/index.js'
-import { folderOf } from '../support/folder.js'
-import { mailerWithInbox, testSender } from '../support/mailer.js'
 
 const working: TransportStatus = { transport: 'main', breaker: 'closed' }
 const broken: TransportStatus = { transport: 'other', breaker: 'open' }
@@ -137,6 +133,7 @@ describe('the headline', () => {
     ['Mail is being deferred', { refused: 3, sending: 1 }],
     ['Some mail is deferred', { refused: 3, sending: 1, sent: 40 }],
     ['No worker is running', { role: 'send', queued: 3, oldest: 5 }],
+    ['No worker is running', { role: 'send', deferred: 1, sent: 40 }],
     ['No worker is running', { gone: true, transports: [broken], sending: 1, sent: 40 }],
     ['Mail is failing', { alert: 'failures', sent: 40 }],
     ['Worker threads are dying', { alert: 'threads', sent: 40 }],
@@ -184,106 +181,5 @@ describe('the headline', () => {
                     if (trouble) expect(SUCCESS, JSON.stringify(change)).not.toContain(title)
                     if (trouble) expect(['bad', 'warn']).toContain(tone)
                   }
-  })
-})
-
-describe('the headline of a real mailer', () => {
-  const start = async (options: Partial<MailerOptions> = {}) => {
-    const { mailer, inbox } = await mailerWithInbox({ threads: 0, ...options })
-    const headline = async () => headlineOf(await mailer.monitoring.activity())
-    const send = (fields: object = {}) =>
-      mailer.send({ to: 'ada@example.com', subject: 'Hi', text: 'x', ...fields })
-    const titled = (title: string) => expect.poll(async () => (await headline()).title).toBe(title)
-    return { mailer, inbox, send, titled, headline }
-  }
-
-  test('reports that all mail was sent', async () => {
-    const { mailer, send, titled } = await start()
-    await titled('No mail yet')
-    await mailer.wait((await send()).id)
-    await titled('All mail sent')
-  })
-
-  test('reports failing mail when 40 of 40 messages failed', async () => {
-    const { mailer, inbox, send, titled, headline } = await start()
-    inbox.faults.set([{ at: 'rcpt', do: 'refuse' }])
-    const receipts = await Promise.all(Array.from({ length: 40 }, () => send()))
-    await Promise.all(receipts.map(({ id }) => mailer.wait(id)))
-    await titled('Mail is failing')
-    expect((await headline()).detail).toContain('40 failed')
-    inbox.faults.clear()
-    await mailer.wait((await send()).id)
-    await titled('Some mail is failing')
-  })
-
-  test('reports a failure that the queue does not keep', async () => {
-    const { mailer, inbox, send, titled } = await start({ retain: { count: 0 } })
-    inbox.faults.set([{ at: 'rcpt', do: 'refuse' }])
-    const failed = new Promise((resolve) => mailer.once('failed', resolve))
-    await send()
-    await failed
-    await titled('Mail is failing')
-  })
-
-  test('reports deferred mail while attempts fail', async () => {
-    const { inbox, mailer, send, titled } = await start({ retry: { baseDelay: 600_000, jitter: 'none' } })
-    inbox.faults.set([{ at: 'rcpt', do: 'defer' }])
-    const deferred = new Promise((resolve) => mailer.once('deferred', resolve))
-    await send()
-    await deferred
-    await titled('Mail is being deferred')
-    inbox.faults.clear()
-    await mailer.wait((await send()).id)
-    await titled('Some mail is deferred')
-  })
-
-  test('reports scheduled, paused, and held mail', async () => {
-    const { mailer, inbox, send, titled } = await start({ onUncertain: 'hold' })
-    await send({ delay: 3_600_000 })
-    await titled('Mail is scheduled')
-    await mailer.pause()
-    await titled('Sending is paused')
-    await mailer.resume()
-    await titled('Mail is scheduled')
-    inbox.faults.set([{ at: 'dot', do: 'close-after', times: 1 }])
-    await send()
-    await titled('Some mail is held')
-  })
-
-  test('reports that mail is not going out while its transport can’t be reached', async () => {
-    const { inbox, send, titled } = await start({ breaker: { probeDelay: 600_000, maxProbeDelay: 600_000 } })
-    await inbox.close()
-    await send()
-    await titled('Mail is not going out')
-  })
-
-  test('reports that no worker is running when a process only accepts mail', async () => {
-    const folder = await folderOf({})
-    const sender = await testSender({ queue: `sqlite:${path.join(folder, 'outbox.db')}` })
-    await sender.send({ to: 'ada@example.com', subject: 'Hi', text: 'x' })
-    const { title } = headlineOf(await sender.monitoring.activity())
-    expect(title).toBe('No worker is running')
-  })
-
-  test('reports that attempts are failing while a message is tried again and again', async () => {
-    const { inbox, send, titled } = await start({ retry: { attempts: 1_000, baseDelay: 1, jitter: 'none' } })
-    inbox.faults.set([{ at: 'rcpt', do: 'defer' }])
-    await send()
-    await titled('Mail is being deferred')
-  })
-
-  test('reports an alert that is raised', async () => {
-    const { send, titled, mailer } = await start({ alerts: { oldest: { age: 1 }, interval: 10 } })
-    await mailer.pause()
-    await send()
-    await mailer.resume()
-    await titled('All mail sent')
-    await mailer.pause()
-    await send()
-    // A pause that an operator made comes before the alert that it causes.
-    await titled('Sending is paused')
-    await expect
-      .poll(async () => (await mailer.monitoring.activity()).alerts.map(({ rule }) => rule))
-      .toEqual(['oldest'])
   })
 })

@@ -107,6 +107,17 @@ describeWith(['chromium'], 'the dashboard’s message pages in a browser', (tool
     expect(settled.subject).toContain('Grace')
   })
 
+  test('writes all times with their seconds, in the zone of the browser', async () => {
+    const { mailer, url } = await startDashboard()
+    const { id, settledAt = '' } = await mailer.sendAndWait({ to: 'a@example.com', subject: 'Hi', text: 'x' })
+    const [locale, timeZone] = ['de-DE', 'Asia/Tokyo']
+    const page = await open(`${url}#/messages/${id}`, { locale, timezoneId: timeZone })
+    const times = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium', timeZone })
+    const settled = times.format(new Date(settledAt))
+    await page.locator('.explained').getByText(`Accepted by the next mail server at ${settled}.`).waitFor()
+    await page.locator('.facts div', { hasText: 'Settled' }).getByText(settled).waitFor()
+  })
+
   test('exports what matches as CSV and NDJSON', async () => {
     const { mailer, url } = await startDashboard()
     await mailer.sendAndWait({ to: 'ada@example.com', subject: '=1+1, "quoted"', text: 'x', tags: ['a'] })

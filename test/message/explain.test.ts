@@ -65,11 +65,11 @@ const ONE_OF_TWO: Message['recipients'] = [
 describe('explain', () => {
   it.each<[string, Partial<Message>]>([
     ['Waiting to be sent.', {}],
-    ['Scheduled for 2026-03-01 10:02 UTC.', { sendAt: TIME, nextAttemptAt: TIME }],
+    ['Scheduled for 2026-03-01 10:02:03 UTC.', { sendAt: TIME, nextAttemptAt: TIME }],
     ['Requeued, waiting to be sent again.', { attempts: [NO] }],
     ['Being sent now (2nd attempt).', { status: 'sending', attempts: [BUSY] }],
     [
-      'Waiting for its next attempt at 2026-03-01 10:02 UTC: the server answered "451 4.3.2 busy".',
+      'Waiting for its next attempt at 2026-03-01 10:02:03 UTC: the server answered "451 4.3.2 busy".',
       { status: 'deferred', nextAttemptAt: TIME, attempts: [BUSY] },
     ],
     [
@@ -102,19 +102,19 @@ describe('explain', () => {
       },
     ],
     [
-      'Held since 2026-03-01 10:02 UTC because it may already have been sent: the connection closed after the body; choose retry, cancel or markSent.',
+      'Held since 2026-03-01 10:02:03 UTC because it may already have been sent: the connection closed after the body; choose retry, cancel or markSent.',
       { status: 'held', heldReason: 'uncertain', uncertain: true, attempts: [LOST] },
     ],
     [
-      'Accepted by the next mail server at 2026-03-01 10:02 UTC.',
+      'Accepted by the next mail server at 2026-03-01 10:02:03 UTC.',
       { status: 'sent', settledAt: TIME, attempts: [SENT] },
     ],
     [
-      'Accepted by the next mail server at 2026-03-01 10:02 UTC, on the 2nd attempt; it may have arrived twice, because an earlier attempt received no reply.',
+      'Accepted by the next mail server at 2026-03-01 10:02:03 UTC, on the 2nd attempt; it may have arrived twice, because an earlier attempt received no reply.',
       { status: 'sent', settledAt: TIME, uncertain: true, attempts: [LOST, SENT] },
     ],
     [
-      'Marked as sent manually at 2026-03-01 10:02 UTC.',
+      'Marked as sent manually at 2026-03-01 10:02:03 UTC.',
       { status: 'sent', settledAt: TIME, uncertain: true, attempts: [LOST] },
     ],
     [
@@ -147,25 +147,25 @@ describe('explain', () => {
         ],
       },
     ],
-    ['Expired at 2026-03-04 10:02 UTC: it was never attempted.', { status: 'expired' }],
+    ['Expired at 2026-03-04 10:02:03 UTC: it was never attempted.', { status: 'expired' }],
     [
-      'Waiting for its next attempt at 2026-03-01 10:02 UTC: the server accepted it for 1 of 2 recipients, and answered "450 4.2.0 later" for cy@example.com.',
+      'Waiting for its next attempt at 2026-03-01 10:02:03 UTC: the server accepted it for 1 of 2 recipients, and answered "450 4.2.0 later" for cy@example.com.',
       { status: 'deferred', nextAttemptAt: TIME, attempts: [SENT], recipients: ONE_OF_TWO },
     ],
     [
-      'Expired at 2026-03-04 10:02 UTC: after 1 attempt; the server accepted it for 1 of 2 recipients, and answered "450 4.2.0 later" for cy@example.com.',
+      'Expired at 2026-03-04 10:02:03 UTC: after 1 attempt; the server accepted it for 1 of 2 recipients, and answered "450 4.2.0 later" for cy@example.com.',
       { status: 'expired', attempts: [SENT], recipients: ONE_OF_TWO },
     ],
     [
-      'Expired at 2026-03-04 10:02 UTC: after 2 attempts; the last one failed: the server answered "451 4.3.2 busy"; it was sent to bob@example.com.',
+      'Expired at 2026-03-04 10:02:03 UTC: after 2 attempts; the last one failed: the server answered "451 4.3.2 busy"; it was sent to bob@example.com.',
       { status: 'expired', attempts: [SENT, BUSY], recipients: ONE_OF_TWO },
     ],
     [
-      'Cancelled at 2026-03-01 10:02 UTC, after 1 attempt; it was sent to bob@example.com.',
+      'Cancelled at 2026-03-01 10:02:03 UTC, after 1 attempt; it was sent to bob@example.com.',
       { status: 'cancelled', settledAt: TIME, attempts: [SENT], recipients: ONE_OF_TWO },
     ],
     [
-      'Marked as sent manually at 2026-03-01 10:02 UTC.',
+      'Marked as sent manually at 2026-03-01 10:02:03 UTC.',
       {
         status: 'sent',
         settledAt: TIME,
@@ -174,7 +174,7 @@ describe('explain', () => {
       },
     ],
     [
-      'Accepted by the next mail server, as a delivery report shows. Delivered to ada@example.com at 2026-03-01 10:02 UTC.',
+      'Accepted by the next mail server, as a delivery report shows. Delivered to ada@example.com at 2026-03-01 10:02:03 UTC.',
       {
         status: 'sent',
         settledAt: TIME,
@@ -190,20 +190,23 @@ describe('explain', () => {
       },
     ],
     [
-      'Held because the queue is paused; it is scheduled for 2026-03-01 10:02 UTC, if the queue is resumed by then.',
+      'Held because the queue is paused; it is scheduled for 2026-03-01 10:02:03 UTC, if the queue is resumed by then.',
       { status: 'held', heldReason: 'paused', sendAt: TIME, nextAttemptAt: TIME },
     ],
     [
-      'Expired at 2026-03-04 10:02 UTC: after 1 attempt; the last one failed: the server answered "451 4.3.2 busy".',
+      'Expired at 2026-03-04 10:02:03 UTC: after 1 attempt; the last one failed: the server answered "451 4.3.2 busy".',
       { status: 'expired', attempts: [BUSY] },
     ],
-    ['Cancelled at 2026-03-01 10:02 UTC before the first attempt.', { status: 'cancelled', settledAt: TIME }],
     [
-      'Cancelled at 2026-03-01 10:02 UTC before the first attempt. Its content was erased, and an address.',
+      'Cancelled at 2026-03-01 10:02:03 UTC before the first attempt.',
+      { status: 'cancelled', settledAt: TIME },
+    ],
+    [
+      'Cancelled at 2026-03-01 10:02:03 UTC before the first attempt. Its content was erased, and an address.',
       { status: 'cancelled', settledAt: TIME, erased: true },
     ],
     [
-      'Cancelled at 2026-03-01 10:02 UTC, after 1 attempt; an earlier attempt received no reply, so it may have arrived.',
+      'Cancelled at 2026-03-01 10:02:03 UTC, after 1 attempt; an earlier attempt received no reply, so it may have arrived.',
       { status: 'cancelled', settledAt: TIME, uncertain: true, attempts: [LOST] },
     ],
   ])('%s', (expected, fields) => {

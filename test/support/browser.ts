@@ -15,7 +15,7 @@ export const PHONE = { width: 375, height: 760 }
 /** Pictures for the README are made only when asked for: `UPDATE_SCREENSHOTS=1 npm test -- test/server/startPage.test.ts` */
 export const UPDATING = process.env['UPDATE_SCREENSHOTS'] === '1'
 
-/** Opens a page on which an error, a thing its policy refuses, or a request to elsewhere fails the test. */
+/** Opens a page on which an error, a warning on the console, a thing its policy refuses, or a request to elsewhere fails the test. */
 export type OpenPage = (address: string, options?: BrowserContextOptions) => Promise<Page>
 
 /** To be called in a describe block, whose tests share one browser; each page has a session of its own. */
@@ -36,7 +36,8 @@ export function useBrowser({ command, args, env }: Tool): OpenPage {
     page.on('pageerror', (error) => problems.push(String(error)))
     page.on('console', (message) => {
       // Of the page's own policy: what a mail's policy keeps back in its frame is as it should be.
-      if (/(script|style|connect)-src 'self'/.test(message.text())) problems.push(message.text())
+      const refused = /(script|style|connect)-src 'self'/.test(message.text())
+      if (refused || message.type() === 'warning') problems.push(message.text())
     })
     // A request that a policy stopped has no response.
     context.on('response', (response) => {

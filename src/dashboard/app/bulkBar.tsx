@@ -140,8 +140,12 @@ function ConfirmAction({ request: { action, all, ids }, selected, total, filters
       ) : (
         selected > ids.length && (
           <p>
-            {plural(selected - ids.length, 'other selected message')} stay{selected - ids.length === 1 && 's'}{' '}
-            as it is: its status doesn’t allow this.
+            {plural(
+              selected - ids.length,
+              'other selected message stays as it is: its',
+              'other selected messages stay as they are: their',
+            )}{' '}
+            status doesn’t allow this.
           </p>
         )
       )}

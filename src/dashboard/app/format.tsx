@@ -73,7 +73,7 @@ export function Time({ at }: { at: string }) {
 
 /** Writes the times in a sentence of the server, which are UTC, as all other times of the page. */
 export function withLocalTimes(sentence: string): string {
-  return sentence.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day: string, time: string) =>
-    moment(`${day}T${time}:00Z`),
+  return sentence.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g, (_, day: string, time: string) =>
+    moment(`${day}T${time}Z`),
   )
 }

@@ -52,7 +52,7 @@ interface Rule {
 }
 
 /** The first rule that applies gives the headline. The worst come first, so that the page never reports success while anything is wrong. */
-const RULES: readonly Rule[] = [
+const RULES = [
   { when: (it) => it.setup, tone: 'bad', title: 'Mail is not going out' },
   {
     when: (it) => it.broken > 0 && it.broken === it.transports.length,
@@ -60,7 +60,7 @@ const RULES: readonly Rule[] = [
     title: 'Mail is not going out',
   },
   { when: (it) => it.failed > 0 && it.sent === 0, tone: 'bad', title: 'Mail is failing' },
-  { when: (it) => !it.delivering && it.queued + it.sending > 0, tone: 'bad', title: 'No worker is running' },
+  { when: (it) => !it.delivering && it.waiting > 0, tone: 'bad', title: 'No worker is running' },
   { when: (it) => hasAlert(it, 'failures'), tone: 'bad', title: 'Mail is failing' },
   { when: (it) => hasAlert(it, 'threads', 'setup'), tone: 'bad', title: 'Worker threads are dying' },
   { when: (it) => hasAlert(it, 'queue'), tone: 'bad', title: 'The queue is nearly full' },
@@ -87,7 +87,9 @@ const RULES: readonly Rule[] = [
   { when: (it) => it.accepted === 0, tone: 'idle', title: 'No mail yet' },
   { when: (it) => it.failures > 0 || it.successes === 0, tone: 'idle', title: 'Idle' },
   { when: () => true, tone: 'good', title: 'All mail sent' },
-]
+] as const satisfies readonly Rule[]
+
+export type Title = (typeof RULES)[number]['title']
 
 /** Sums up the state of the queue and of all processes on it in a few words. */
 export function headlineOf(condition: Condition): Headline {

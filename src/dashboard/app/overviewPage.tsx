@@ -125,7 +125,10 @@ function Charts({ activity }: { activity: Activity }) {
     {
       title: 'Latency',
       now: textOf(last?.p50, milliseconds),
-      note: `median, ${textOf(last?.p99, milliseconds)} at p99, from acceptance to settlement`,
+      note:
+        last === undefined
+          ? 'from acceptance to settlement; nothing was settled'
+          : `median, ${textOf(last.p99, milliseconds)} at p99, from acceptance to settlement at ${moment(last.at)}`,
       lines: [
         { of: 'p50', name: 'p50', color: 'good' },
         { of: 'p95', name: 'p95', color: 'warn' },
@@ -145,7 +148,7 @@ function Charts({ activity }: { activity: Activity }) {
     {
       title: 'Event loop delay',
       now: textOf(now?.loop, milliseconds),
-      note: 'at p99, in the slowest process',
+      note: 'at p99, in the slowest process, in the last 10 to 20 s',
       lines: [{ of: 'loop', name: 'p99', color: 'brand', fill: true }],
       format: milli,
       top: 10,

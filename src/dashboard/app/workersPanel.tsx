@@ -20,8 +20,9 @@ export function Workers({ processes }: { processes: readonly ProcessActivity[] }
           {plural(live.length, 'process', 'processes')}
           {gone > 0 && `, ${gone} gone in the last hour`}.{' '}
           {restarts === 0
-            ? 'No thread has died.'
-            : `${plural(restarts, 'thread')} died and ${restarts === 1 ? 'was' : 'were'} replaced.`}
+            ? 'No thread has died since they started.'
+            : `Since they started, ${plural(restarts, 'thread')} died and ${restarts === 1 ? 'was' : 'were'} replaced.`}{' '}
+          “Busy” is the share of the time since the last sign of life.
         </p>
       </div>
       {live.map(

@@ -60,7 +60,8 @@ async function refresh() {
     }
     if (!document.body.classList.contains('opened'))
       document.querySelector('.mail').replaceWith(fresh.querySelector('.mail'))
-    news.textContent = `${list.querySelectorAll('.row').length} messages`
+    const { length } = list.querySelectorAll('.row')
+    news.textContent = `${length} ${length === 1 ? 'message' : 'messages'}`
   } finally {
     await new Promise((resolve) => setTimeout(resolve, 250))
     refreshing = false

@@ -31,6 +31,13 @@ function milliseconds(value) {
       : `${Math.round(value / 1000)} s`
 }
 
+/** Writes the times in a sentence of the server, which are UTC, as local times. */
+function localTimes(sentence) {
+  return sentence.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g, (_, day, time) =>
+    new Date(`${day}T${time}Z`).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' }),
+  )
+}
+
 function mark(id, state, took = '', note = idle.get(id)) {
   const step = $(`step-${id}`)
   step.dataset.state = state
@@ -96,7 +103,7 @@ function show(progress) {
   }
   mark('settled', status === 'sent' ? 'done' : waiting ? 'waiting' : 'failed')
   if (progress.total !== undefined) $('total').textContent = `after ${milliseconds(progress.total)}`
-  $('outcome').textContent = progress.explanation ?? ''
+  $('outcome').textContent = localTimes(progress.explanation ?? '')
   $('outcome').hidden = !progress.explanation
   if (progress.mail) {
     $('open').href = progress.mail
