@@ -24,7 +24,7 @@ class Watchers {
   start(): Scheduler {
     const take = (given: Mail, _context: object, key = ''): Promise<Receipt> => {
       this.handedOver++
-      this.sent.set(key, String(given.metadata?.['scheduledFor']))
+      this.sent.set(key, JSON.stringify(given.metadata?.['scheduledFor']))
       return Promise.resolve({ id: `id-of-${key}`, messageId: '<a@b.example>', durable: true })
     }
     const intake = { take, prepare: () => undefined } as never
@@ -46,7 +46,7 @@ class Watchers {
 
   /** The times for which mail was sent, in their order. */
   get times(): string[] {
-    return [...this.sent.values()].sort()
+    return [...this.sent.values()].map((time) => JSON.parse(time) as string).sort()
   }
 }
 
