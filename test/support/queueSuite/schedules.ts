@@ -25,7 +25,13 @@ class Watchers {
     const take = (given: Mail, _context: object, key = ''): Promise<Receipt> => {
       this.handedOver++
       this.sent.set(key, JSON.stringify(given.metadata?.['scheduledFor']))
-      return Promise.resolve({ id: `id-of-${key}`, messageId: '<a@b.example>', durable: true })
+      return Promise.resolve({
+        id: `id-of-${key}`,
+        messageId: '<a@b.example>',
+        status: 'queued',
+        durable: true,
+        duplicate: false,
+      })
     }
     const intake = { take, prepare: () => undefined } as never
     const scheduler = new Scheduler({
