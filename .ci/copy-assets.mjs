@@ -6,7 +6,7 @@ import path from 'node:path'
 import { transform } from 'esbuild'
 
 const root = path.dirname(import.meta.dirname)
-const assets = /\.(html|css|json|lua|m?js|svg|png|ico|txt|yml)$/
+const assets = /\.(html|css|json|lua|m?js|jsx|svg|png|ico|txt|yml)$/
 const minified = /\/assets\/[^/]+\.(css|js)$/
 const command = path.join(root, 'dist/src/cli/main.js')
 

@@ -16,6 +16,8 @@ export class ReplyBatcher {
   /** Requests without a reply. */
   #outstanding = 0
   readonly #ready = new Batcher<ChannelReply>(() => this.#sendIfFull())
+  /** The memory of what `load` functions returned, which moves to the main thread: a copy would be made there. */
+  #moving: ArrayBuffer[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(port: MessagePort) {
@@ -28,6 +30,7 @@ export class ReplyBatcher {
 
   reply(reply: ChannelReply): void {
     this.#outstanding--
+    this.#moving.push(...loadedBytes(reply))
     this.#ready.add(reply)
   }
 
@@ -50,6 +53,17 @@ export class ReplyBatcher {
   #send(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#ready.size > 0) this.#port.postMessage(this.#ready.take())
+    if (this.#ready.size === 0) return
+    this.#port.postMessage(this.#ready.take(), this.#moving)
+    this.#moving = []
   }
+}
+
+/** Returns the memory of the attachments that a `load` function returned. Nothing else refers to it: see `readLoaded`. */
+function loadedBytes(reply: ChannelReply): ArrayBuffer[] {
+  if (!('value' in reply) || reply.value === undefined || !('result' in reply.value)) return []
+  if (reply.value.result !== 'loaded') return []
+  return (reply.value.value.attachments ?? []).flatMap(({ content }) =>
+    content instanceof Uint8Array && content.buffer instanceof ArrayBuffer ? [content.buffer] : [],
+  )
 }

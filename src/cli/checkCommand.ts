@@ -15,7 +15,8 @@ export function checkCommand(): Command {
     .description(
       'Compile every template and report all errors with file, line, and column, including those that MJML finds with the ' +
         'sample data. A template marked "once" runs MJML only when ' +
-        'it is compiled. A template marked "first" runs MJML for each message; the report shows why, and how to change that.',
+        'it is compiled. A template marked "first" runs MJML for each message; the report shows why, and how to change that. ' +
+        'A template marked "each" is a React component, which is rendered for each message.',
     )
     .option('--strict', 'also exit with 1 if a template runs MJML for each message')
     .option('--json', 'print the reports as JSON')
@@ -40,19 +41,29 @@ async function check(settings: CheckSettings): Promise<void> {
 /** Returns one line per template, followed by its errors, findings, and notes. */
 export function describeReports(reports: readonly TemplateReport[]): string {
   const lines = reports.flatMap(describeReport)
-  const once = reports.filter(({ errors, findings }) => errors.length === 0 && findings.length === 0).length
-  return [...lines, `${once} of ${reports.length} templates compile once`].join('\n')
+  const compiled = reports.filter(({ errors, findings }) => errors.length === 0 && findings.length === 0)
+  const components = compiled.filter(isComponent).length
+  const summary = `${compiled.length - components} of ${reports.length} templates compile once`
+  const rendered = components === 0 ? '' : `; ${components} in React are rendered for each message`
+  return [...lines, summary + rendered].join('\n')
 }
 
-function describeReport({ name, locale, errors, findings, warnings }: TemplateReport): string[] {
+function isComponent({ language }: TemplateReport): boolean {
+  return language === 'react'
+}
+
+function describeReport(report: TemplateReport): string[] {
+  const { name, locale, language, errors, findings, warnings } = report
   const title = locale === '' ? name : `${name} (${locale})`
   const notes = warnings.map((warning) => `  note: ${warning}`)
   if (errors.length > 0)
     return [`${toned('bad', 'error')}  ${title}`, ...errors.map((error) => `  ${error}`), ...notes]
+  if (isComponent(report)) return [`${toned('good', 'each')}   ${title}`, ...notes]
   if (findings.length === 0) return [`${toned('good', 'once')}   ${title}`, ...notes]
   const reasons = findings.flatMap(({ at, expression, reason, advice }) => [
     `  ${at.file}:${at.line}:${at.column}: ${expression === '' ? '' : `${expression} `}- ${reason}`,
     `    to compile it once: ${advice}`,
   ])
-  return [`${toned('fair', 'first')}  ${title}: runs MJML for each message`, ...reasons, ...notes]
+  const work = language === 'html' ? 'inlines CSS' : 'runs MJML'
+  return [`${toned('fair', 'first')}  ${title}: ${work} for each message`, ...reasons, ...notes]
 }

@@ -6,7 +6,9 @@ export const BUILT_FILE = 'threadpost-templates.json'
 
 /** The notes about how a template compiles. */
 export interface TemplateNotes {
-  /** The reasons why MJML runs for each message; empty if the template is compiled once. */
+  /** The template's language: `mjml`, `html`, or `react`. Absent if it can't be compiled. A React component is rendered for each message. */
+  language?: string
+  /** The reasons why MJML runs, or CSS is inlined, for each message; empty if the template is compiled once. */
   findings: {
     at: { file: string; line: number; column: number }
     /** The expression as written; may be empty. */

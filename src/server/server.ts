@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { fileURLToPath } from 'node:url'
 import express, { type Response } from 'express'
 import helmet from 'helmet'
 import { Authenticator } from '../express/authenticator.js'
@@ -15,7 +14,7 @@ import { listen } from '../web/listen.js'
 import { SCOPES } from '../web/middleware.js'
 import { notFoundPage } from '../web/notFoundPage.js'
 import { notFound, problemHandler, unexpected } from '../web/problem.js'
-import type { DemoEnvironment } from './start/demo.js'
+import { demoEnvironmentFor } from './start/demoEnvironment.js'
 import { startRouter } from './start/startRouter.js'
 
 export interface ServerOptions {
@@ -111,30 +110,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let closed: Promise<void> | undefined
   return {
     url,
-    close: () => {
-      start.close()
-      return (closed ??= close(server, openResponses))
-    },
-  }
-}
-
-/**
- * Returns the environment of the start page's load test, which exists only with worker threads, with the embedded inbox, and without
- * a login.
- */
-function demoEnvironmentFor(mailer: Mailer): DemoEnvironment | undefined {
-  const endThread = testHooksOf(mailer)?.endThread
-  if (endThread === undefined) return undefined
-  return {
-    templates: fileURLToPath(new URL('../../../templates', import.meta.url)),
-    endThread,
-    loadMjml: async () => {
-      await import('../bench/baselines/inlineSending.js')
-    },
-    inlineSender: async (options) => {
-      const { createInlineSender } = await import('../bench/baselines/inlineSending.js')
-      return createInlineSender(options)
-    },
+    close: () =>
+      (closed ??= Promise.all([start.close(), close(server, openResponses)]).then(() => undefined)),
   }
 }
 

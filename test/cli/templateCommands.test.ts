@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -33,6 +33,22 @@ describe('threadpost check', () => {
     expect(stdout).toContain('1 of 2 templates compile once')
     expect(code).toBe(0)
     expect((await threadpost('check', '--strict', '--templates', folder)).code).toBe(1)
+  })
+
+  test('marks React components, which are rendered for each message, and HTML whose CSS is inlined for each', async () => {
+    const folder = await folderOf({
+      'a.mjml': once,
+      'b.tsx': 'export default ({ name }) => <p>{name}</p>',
+      'c.html':
+        '<html><head><style>.a { color: red }</style></head><body><p class="{{name}}">x</p></body></html>',
+    })
+    await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'))
+    const { stdout, code } = await threadpost('check', '--templates', folder)
+    expect(stdout).toMatch(/once {3}a\neach {3}b\nfirst {2}c: inlines CSS for each message\n/)
+    expect(stdout).toContain('1 of 3 templates compile once; 1 in React are rendered for each message')
+    expect(code).toBe(0)
+    await rm(path.join(folder, 'c.html'))
+    expect((await threadpost('check', '--strict', '--templates', folder)).code).toBe(0)
   })
 
   test('distinguishes a partial that calls itself from one with a computed name', async () => {

@@ -323,6 +323,7 @@ describe('templates', () => {
       name: 'hello',
       locales: ['fr'],
       sample: { name: 'Ada' },
+      language: 'mjml',
       findings: [],
       warnings: [],
     })

@@ -170,19 +170,30 @@ describe('The load function of a template', () => {
   })
 
   test.each([
-    ['loops at once', 'for (;;);'],
-    ['loops after an await', 'await new Promise((r) => setTimeout(r, 5)); for (;;);'],
-    ['exits', 'await null; process.exit(3)'],
-    ['throws from a timer', "setTimeout(() => { throw new Error('late') }); await new Promise(() => {})"],
-    ['rejects unheard', "Promise.reject(new Error('unheard')); await new Promise(() => {})"],
-  ])('affects no other message when it %s', async (_, code) => {
+    ['loops at once', 'POISON', 'for (;;);'],
+    ['loops after an await', 'POISON', 'await new Promise((r) => setTimeout(r, 5)); for (;;);'],
+    ['exits', 'POISON', 'await null; process.exit(3)'],
+    [
+      'throws from a timer',
+      'POISON',
+      "setTimeout(() => { throw new Error('late') }); await new Promise(() => {})",
+    ],
+    ['rejects unheard', 'POISON', "Promise.reject(new Error('unheard')); await new Promise(() => {})"],
+    [
+      'leaks until the thread has no memory left',
+      'POISON',
+      'const kept = []; for (;;) { kept.push(new Array(100_000).fill(kept)); await new Promise(setImmediate) }',
+    ],
+    ['throws', 'LOAD_FAILED', "throw Object.assign(new Error('gone'), { permanent: true })"],
+    ['returns garbage', 'LOAD_FAILED', 'return () => Symbol()'],
+  ])('affects no other message when it %s', async (_, failure, code) => {
     const { mailer, inbox } = await mailing(
       `export async function load({ id }) {
         if (id === 'bad') { ${code} }
         await new Promise((resolve) => setTimeout(resolve, 2))
         return { data: { name: 'Ada' } }
       }`,
-      { limits: { render: 300 } },
+      { limits: { render: 300, threadMemory: 192 * 2 ** 20 } },
     )
     const good = (n: number) => ({ template: 'a', to: `user${n}@example.com`, data: { id: 'good' } })
     // The modules that all messages need are loaded first: while modules load, a thread may be blocked for longer.
@@ -192,7 +203,7 @@ describe('The load function of a template', () => {
       ...Array.from({ length: 4 }, (_, n) => mailer.sendAndWait(good(n) as never)),
       mailer.sendAndWait({ template: 'fine', to: 'fine@example.com', data: { name: 'x' } }),
     ])
-    expect(bad).toMatchObject({ status: 'failed', attempts: [{ code: 'POISON' }] })
+    expect(bad).toMatchObject({ status: 'failed', attempts: [{ code: failure }] })
     expect(others.map(({ status, uncertain }) => [status, uncertain])).toEqual(
       others.map(() => ['sent', false]),
     )

@@ -3,6 +3,7 @@ import type { MailerOptions } from 'threadpost'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type * as built from '../../src/server/server.js'
 import type { RunResult } from '../../src/server/start/demoRun.js'
+import { startPage } from '../../src/server/start/startPage.js'
 import { testInbox, testMailer } from '../support/mailer.js'
 
 const { startServer } = (await import(
@@ -39,7 +40,14 @@ interface Frame {
     }
     result?: RunResult
   }
-  results?: { threads?: RunResult; inline?: RunResult; compiled?: RunResult; disturbed?: RunResult }
+  results?: Partial<Record<string, RunResult>>
+}
+
+/** Waits for the result of the run in progress. */
+async function ended(url: string): Promise<{ result: RunResult; results: Partial<Record<string, RunResult>> }> {
+  for await (const { run, results } of frames(url))
+    if (run?.result !== undefined) return { result: run.result, results: results! }
+  throw new Error('the stream has ended')
 }
 
 async function* frames(url: string): AsyncGenerator<Frame, void, undefined> {
@@ -106,28 +114,51 @@ describe('the load test of the start page', () => {
 
   test('compares clean runs only, with the loading of MJML included and apart', async () => {
     const { url } = await serve()
-    const ended = async () => {
-      for await (const { run, results } of frames(url))
-        if (run?.result !== undefined) return { result: run.result, results: results! }
-      throw new Error('the stream has ended')
-    }
     await press(url, 'run', { way: 'compiled' })
-    const compiled = await ended()
+    const compiled = await ended(url)
     expect(compiled.results).toEqual({ compiled: compiled.result })
     expect(compiled.result).toMatchObject({ failed: 0, disturbed: [] })
     const { delay, loading, seconds } = compiled.result
     expect(loading!.seconds).toBeLessThan(seconds)
     expect(delay.max).toBe(Math.max(delay.sending, loading!.delay))
+    // Another process sent requests meanwhile.
+    expect(compiled.result.httpP99).toBeGreaterThan(0)
 
     await press(url, 'run', { way: 'compiled' })
     await press(url, 'lose-replies')
-    const disturbed = await ended()
+    const disturbed = await ended(url)
     expect(disturbed.results).toEqual({ compiled: compiled.result, disturbed: disturbed.result })
     // Nothing sends again what an inline sender was given no reply for.
     expect(disturbed.result).toMatchObject({ number: 2, failed: 3, disturbed: ['replies were lost'] })
     expect(disturbed.result.loading).toBeUndefined()
     // A page that is opened now shows the same.
-    expect(await ended()).toEqual(disturbed)
+    expect(await ended(url)).toEqual(disturbed)
+  })
+
+  test('compares 100 welcome mails in React, through threads and inline', async () => {
+    const { url, mailer } = await serve()
+    expect(await (await fetch(url)).text()).toContain('id="result-react-inline"')
+    await press(url, 'run', { way: 'react-threads' })
+    expect((await press(url, 'kill-thread')).status).toBe(409)
+    const threads = await ended(url)
+    expect(threads.result).toMatchObject({ way: 'react-threads', messages: 100, failed: 0, disturbed: [] })
+    await press(url, 'run', { way: 'react-inline' })
+    const inline = await ended(url)
+    expect(inline.result).toMatchObject({ way: 'react-inline', messages: 100, failed: 0, disturbed: [] })
+    expect(inline.results).toEqual({ 'react-threads': threads.result, 'react-inline': inline.result })
+    for (const { result } of [threads, inline]) {
+      expect(result.httpP99).toBeGreaterThan(0)
+      expect(result.loading!.seconds).toBeLessThan(result.seconds)
+    }
+    const mails = await mailer.inbox!.messages()
+    expect(mails.filter(({ subject }) => subject.startsWith('Welcome'))).toHaveLength(200)
+    expect(mails.every(({ html }) => html?.includes('Open your account'))).toBe(true)
+  })
+
+  test('says which packages the comparison of React needs where they are not installed', () => {
+    const page = startPage({ inbox: true, threaded: true, demo: { replyDelay: 60, hasReact: false } })
+    expect(page).not.toContain('react-inline')
+    expect(page).toMatch(/missing here, because the packages react, react-dom,\s+@react-email/)
   })
 
   test('ends no worker for a run that uses none', async () => {
@@ -139,7 +170,7 @@ describe('the load test of the start page', () => {
   })
 
   test('ends during a run if the server closes', async () => {
-    for (const way of ['threads', 'inline', 'compiled']) {
+    for (const way of ['threads', 'inline', 'compiled', 'react-threads', 'react-inline']) {
       const { url, close, mailer } = await serve()
       const stream = frames(url)
       await stream.next()

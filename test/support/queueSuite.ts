@@ -14,6 +14,7 @@ import { testQueries } from './queueSuite/queries.js'
 import { testRecords } from './queueSuite/records.js'
 import { testReports } from './queueSuite/reports.js'
 import { testRetention } from './queueSuite/retention.js'
+import { testSchedules } from './queueSuite/schedules.js'
 
 export function queueSuite(name: string, openQueue: OpenQueue): void {
   describe(`queue: ${name}`, () => {
@@ -26,6 +27,7 @@ export function queueSuite(name: string, openQueue: OpenQueue): void {
     testErasure(fixture)
     testQueries(fixture)
     testRecords(fixture)
+    testSchedules(fixture)
     testReports(fixture)
     testRetention(fixture)
     testClose(fixture)

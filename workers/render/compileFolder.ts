@@ -21,9 +21,11 @@ export interface TemplateReport {
   name: string
   /** Empty for the default variant. */
   locale: string
+  /** `mjml`, `html`, or `react`. A React component is rendered for each message. */
+  language: string
   /** Everything that is wrong with it, with file, line and column. */
   errors: string[]
-  /** Why MJML runs for each message. Empty if the variant compiles once. */
+  /** Why MJML runs, or CSS is inlined, for each message. Empty if the variant compiles once. */
   findings: Finding[]
   warnings: string[]
 }
@@ -53,13 +55,14 @@ export function readFolderManifests(job: FolderJob): Promise<TemplateManifest[]>
 }
 
 /** A report for each template that has variants for some locales and no default. */
-function defaultsMissing({ files }: FolderVersion): TemplateReport[] {
-  return [...files.templates]
+function defaultsMissing(version: FolderVersion): TemplateReport[] {
+  return [...version.files.templates]
     .map(([name, { main, text }]) => ({ name, main: main.size > 0 ? main : text }))
     .filter(({ main }) => main.size > 0 && !main.has(''))
     .map(({ name, main }) => ({
       name,
       locale: '',
+      language: languageOf(resolveVariant(version, name, [...main.keys()][0] ?? '')).name,
       errors: [missingDefault(name, main)],
       findings: [],
       warnings: [],
@@ -147,7 +150,7 @@ async function compileVariant(
     sample === undefined ? undefined : { data: sample, globals, locale: locale === '' ? 'en' : locale }
   const { errors, warnings } = await language.check(source, version.helpers, input)
   const failed = (all: string[]): { report: TemplateReport } => ({
-    report: { name, locale, errors: all, findings: [], warnings },
+    report: { name, locale, language: language.name, errors: all, findings: [], warnings },
   })
   if (errors.length > 0) return failed(errors)
   try {
@@ -155,7 +158,8 @@ async function compileVariant(
     const compiled = await language.compile(source, { critical: runDirectly, customHelpers })
     if (error !== undefined) return failed([error])
     const notes = [...compiled.warnings, ...warnings]
-    return { report: { name, locale, errors, findings: compiled.findings, warnings: notes }, compiled }
+    const { findings } = compiled
+    return { report: { name, locale, language: language.name, errors, findings, warnings: notes }, compiled }
   } catch (failure) {
     if (!(failure instanceof TemplateFailure)) throw failure
     return failed([failure.message])

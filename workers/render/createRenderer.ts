@@ -140,8 +140,8 @@ class ThreadRenderer implements Renderer {
 
   async inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes> {
     if (content.kind === 'literal' || content.kind === 'raw') return { findings: [], warnings: [] }
-    const { findings, warnings } = (await this.#templateOf(content, critical)).compiled
-    return { findings, warnings }
+    const { language = 'mjml', findings, warnings } = (await this.#templateOf(content, critical)).compiled
+    return { language, findings, warnings }
   }
 
   #templateOf(

@@ -40,7 +40,7 @@ export interface InlineSenderOptions {
 
 export interface InlineSender {
   send(mail: { to: string; subject: string; data: object }): Promise<void>
-  close(): void
+  close(): Promise<void>
 }
 
 /** The sender that the start page compares with threads. It has a pool of connections. */
@@ -51,8 +51,9 @@ export async function createInlineSender({
   transport,
   from,
 }: InlineSenderOptions): Promise<InlineSender> {
-  const source = await readTemplate({ templates, template })
-  const bind = compileOnce ? await compileOnceWithMjml(source) : undefined
+  const { render, close } = isMjml({ templates, template })
+    ? await openMjml({ templates, template }, compileOnce)
+    : await openInThisThread({ transport, from, templates, template })
   const smtp = createTransport({
     url: transport,
     pool: true,
@@ -62,28 +63,59 @@ export async function createInlineSender({
   })
   return {
     async send({ to, subject, data }) {
-      await smtp.sendMail({ from, to, subject, html: bind?.(data) ?? (await toHtml(compile(source)(data))) })
+      await smtp.sendMail({ from, to, subject, html: await render(data) })
     },
-    close: () => smtp.close(),
+    async close() {
+      smtp.close()
+      await close()
+    },
   }
 }
 
-type Render = () => string | Promise<string>
+/** A template that is rendered in the calling thread. */
+interface OpenTemplate {
+  render: (data: object) => string | Promise<string>
+  close: () => Promise<void>
+}
 
-/** Whether the template is in MJML. */
-function isMjml({ templates, template }: Workload): boolean {
-  return existsSync(path.join(templates, `${template}.mjml`))
+async function openMjml(workload: WorkloadTemplate, compileOnce: boolean): Promise<OpenTemplate> {
+  const source = await readTemplate(workload)
+  const bind = compileOnce ? await compileOnceWithMjml(source) : undefined
+  return {
+    render: (data) => bind?.(data) ?? toHtml(compile(source)(data)),
+    close: () => Promise.resolve(),
+  }
 }
 
 /**
- * Renders any other template as threadpost does, in the calling thread: a React component for each message, without the time
+ * Opens any other template as threadpost does, in the calling thread: a React component for each message, without the time
  * that an application needs to compile it.
  */
-async function renderInThisThread({ transport, workload }: RunConfig): Promise<Render> {
-  const { templates, template, data, from } = workload
+async function openInThisThread({
+  transport,
+  from,
+  templates,
+  template,
+}: WorkloadTemplate & Pick<InlineSenderOptions, 'transport' | 'from'>): Promise<OpenTemplate> {
   const { createMailer } = await import('../../createMailer.js')
   const mailer = await createMailer({ transport, from, templates, threads: 0 })
-  return async () => (await mailer.render(template, data)).html
+  return {
+    render: async (data) => (await mailer.render(template, data)).html,
+    close: () => mailer.close(),
+  }
+}
+
+type WorkloadTemplate = Pick<Workload, 'templates' | 'template'>
+type Render = () => string | Promise<string>
+
+/** Whether the template is in MJML. */
+function isMjml({ templates, template }: WorkloadTemplate): boolean {
+  return existsSync(path.join(templates, `${template}.mjml`))
+}
+
+async function renderInThisThread({ transport, workload }: RunConfig): Promise<Render> {
+  const { render } = await openInThisThread({ ...workload, transport })
+  return () => render(workload.data)
 }
 
 /** Sends as an application without a queue does: the request handler awaits nodemailer. */
@@ -171,10 +203,7 @@ export async function renderPrecompiled(config: RunConfig): Promise<Render> {
 }
 
 /** Returns the source of the workload's template, and registers the partials of its folder with Handlebars. */
-async function readTemplate({
-  templates,
-  template,
-}: Pick<Workload, 'templates' | 'template'>): Promise<string> {
+async function readTemplate({ templates, template }: WorkloadTemplate): Promise<string> {
   const partials = path.join(templates, 'partials')
   for (const file of await readdir(partials).catch(() => [])) {
     const { name, ext } = path.parse(file)

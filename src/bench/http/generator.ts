@@ -26,20 +26,25 @@ process.on('disconnect', () => {
   clearInterval(timer)
   agent.destroy()
 })
-process.send?.({})
+answer({})
+
+/** The parent may be gone. */
+function answer(message: object): void {
+  process.send?.(message, undefined, undefined, () => undefined)
+}
 
 function begin(): void {
   latency.reset()
   start = performance.now()
   next = 0
   timer = setInterval(sendDueRequests, 1)
-  process.send?.({})
+  answer({})
 }
 
 async function end(): Promise<void> {
   clearInterval(timer)
   while (inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 2))
-  process.send?.({ latency: fromHistogram(latency, 1e3) })
+  answer({ latency: fromHistogram(latency, 1e3) })
 }
 
 function sendDueRequests(): void {

@@ -120,16 +120,26 @@ export function TestSend({ place, data, locale }: TestSendProps) {
 }
 
 /** The findings of `threadpost check` for the template. */
-export function Notes({ inspection: { error, findings, warnings } }: { inspection: TemplateInspection }) {
+export function Notes({ inspection }: { inspection: TemplateInspection }) {
+  const { language, error, findings, warnings } = inspection
   const perMessage = error === undefined && findings.length > 0
   return (
     <section class="card notes">
       <h3>Notes</h3>
       {error !== undefined && <p class="problem">{error}</p>}
-      {error === undefined && !perMessage && <p>Compiled once: each message only fills in its data.</p>}
+      {error === undefined && !perMessage && (
+        <p>
+          {language === 'react'
+            ? 'Rendered for each message: a React component is a program.'
+            : 'Compiled once: each message only fills in its data.'}
+        </p>
+      )}
       {perMessage && (
         <>
-          <p>Compiled for each message: MJML runs every time, which costs about 100 times as much.</p>
+          <p>
+            Compiled for each message: {language === 'html' ? 'CSS is inlined' : 'MJML runs'} every time,
+            which costs about 100 times as much.
+          </p>
           <ul>
             {findings.map(({ at, expression, reason, advice }, index) => (
               <li key={index}>

@@ -1,41 +1,17 @@
-import { readFile } from 'node:fs/promises'
-import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Fault } from '../../inbox/faults.js'
 import type { Inbox } from '../../inbox/inbox.js'
 import type { RawMail } from '../../inbox/mailStore.js'
 import { type Mailer, type MessageEvent, ThreadpostError } from '../../index.js'
-import { DemoRun, DOMAIN, type RunResult, type Way } from './demoRun.js'
+import type { DemoEnvironment, HttpLoad, InlineSender } from './demoEnvironment.js'
+import { DemoRun, DOMAIN, type RunResult, WAYS, type WayName } from './demoRun.js'
 import { LoopDelayMonitor } from './loopDelayMonitor.js'
-import type { CellStatus } from './messageGrid.js'
-
-/** Sends in the main thread, for comparison. */
-export interface InlineSender {
-  send(mail: { to: string; subject: string; data: object }): Promise<void>
-  close(): void
-}
-
-/** Dependencies of the load test on the start page, in addition to the mailer. */
-export interface DemoEnvironment {
-  /** Folder of the template `receipt` and its sample data. */
-  templates: string
-  /** Loads MJML into this process. */
-  loadMjml(): Promise<void>
-  inlineSender(options: {
-    templates: string
-    template: string
-    compileOnce: boolean
-    transport: string
-    from: string
-  }): Promise<InlineSender>
-  /** Ends a worker thread and returns its number; undefined if there is none. */
-  endThread(): number | undefined
-}
+import { CELL_STATUS_OF, EVENTS } from './messageGrid.js'
 
 /** The last results: of clean runs by way, and of a disturbed run. */
-export type DemoResults = Partial<Record<Way | 'disturbed', RunResult>>
+type DemoResults = Partial<Record<WayName | 'disturbed', RunResult>>
 
-const TEMPLATE = 'receipt'
+const FROM = 'Threadpost <hello@threadpost.example>'
 /** Messages submitted in one turn of the event loop. */
 const BATCH = 10
 /** Messages that an inline run sends at a time. */
@@ -45,37 +21,33 @@ const LOST_REPLIES = 3
 /** Time that the inbox takes for its reply during a run, in milliseconds: no server on the internet replies at once. */
 const REPLY_DELAY = 60
 
-const CELL_STATUS_OF = {
-  queued: 'queued',
-  sending: 'sending',
-  deferred: 'deferred',
-  held: 'held',
-  sent: 'sent',
-  partial: 'sent',
-  failed: 'failed',
-  expired: 'failed',
-  cancelled: 'failed',
-} as const satisfies Partial<Record<string, CellStatus>>
-const EVENTS = Object.keys(CELL_STATUS_OF) as (keyof typeof CELL_STATUS_OF)[]
+/** Milliseconds that the mailer for React has to close. */
+const CLOSE_DEADLINE = 500
 
-/** The load test: sends five hundred receipts to the embedded inbox, one run at a time, and tracks each message. */
+/** The part of a run that happens once: loading MJML or React into the web process, and starting threads for React. */
+type Loading = 'mjml' | 'react-inline' | 'react-threads'
+
+/** The load test: sends receipts, or welcome mails, to the embedded inbox, one run at a time, and tracks each message. */
 export class Demo {
-  static readonly messages = 500
-  static readonly replyDelay = REPLY_DELAY
+  readonly replyDelay = REPLY_DELAY
+  readonly hasReact: boolean
   readonly delay = new LoopDelayMonitor()
   readonly results: DemoResults = {}
   readonly #mailer: Mailer
   readonly #inbox: Inbox
   readonly #environment: DemoEnvironment
+  #reactMailer: Promise<Mailer> | undefined
+  #httpLoad: Promise<HttpLoad> | undefined
   #run: DemoRun | undefined
   #runs = 0
-  #mjmlIsLoaded = false
+  readonly #loaded = new Set<Loading>()
   #closed = false
 
   constructor(mailer: Mailer, inbox: Inbox, environment: DemoEnvironment) {
     this.#mailer = mailer
     this.#inbox = inbox
     this.#environment = environment
+    this.hasReact = environment.hasReact
     for (const name of EVENTS) mailer.on(name, this.#changed)
     inbox.on('received', this.#arrived)
   }
@@ -84,25 +56,34 @@ export class Demo {
     return this.#run
   }
 
-  /** @throws ThreadpostError `CONFLICT` during another run */
-  start(way: Way): DemoRun {
+  /** @throws ThreadpostError `CONFLICT` during another run, `UNSUPPORTED` without the packages that the way needs */
+  start(way: WayName): DemoRun {
     if (this.#runInProgress() !== undefined)
       throw new ThreadpostError('CONFLICT', 'A run is in progress. Wait until it ends.')
-    const run = new DemoRun(++this.#runs, way, Demo.messages)
+    if (WAYS[way].template === 'welcome' && !this.hasReact)
+      throw new ThreadpostError('UNSUPPORTED', 'This run needs React Email, which is not installed here.')
+    const run = new DemoRun(++this.#runs, way)
     this.#run = run
     const others = this.#otherFaults()
     if (others.length > 0) run.disturb('faults of the inbox were active')
     this.#inbox.faults.set([{ at: 'dot', do: 'delay', ms: REPLY_DELAY, to: `*@${DOMAIN}` }, ...others])
-    this.delay.startRun()
-    const sending = way === 'threads' ? this.#throughThreads(run) : this.#inline(run)
-    sending.catch((error: unknown) => {
+    this.#perform(run).catch((error: unknown) => {
       if (this.#closed) return
       run.disturb('the run was aborted')
-      for (let index = 0; index < Demo.messages; index++) run.grid.setStatus(index, 'failed')
+      for (let index = 0; index < run.messages; index++) run.grid.setStatus(index, 'failed')
       this.#onProgress(run)
       process.emitWarning(`The start page's run failed: ${String(error)}`, 'ThreadpostWarning')
     })
     return run
+  }
+
+  /** The time begins once another process sends HTTP requests, which the first run starts. */
+  async #perform(run: DemoRun): Promise<void> {
+    this.#httpLoad ??= this.#environment.startHttpLoad()
+    await (await this.#httpLoad).begin()
+    run.startedAt = performance.now()
+    this.delay.startRun()
+    await (WAYS[run.way].threaded ? this.#throughThreads(run) : this.#inline(run))
   }
 
   /**
@@ -121,7 +102,9 @@ export class Demo {
     if (run.way !== 'threads')
       throw new ThreadpostError(
         'CONFLICT',
-        'The run in progress is inline and uses no worker. Wait until it ends.',
+        run.way === 'react-threads'
+          ? 'The run in progress has workers of its own. Wait until it ends.'
+          : 'The run in progress is inline and uses no worker. Wait until it ends.',
       )
     const thread = this.#endThread(run)
     if (thread === undefined)
@@ -145,18 +128,23 @@ export class Demo {
 
   /** Looks for what an event doesn't report. To be called now and then while a page is open. */
   refresh(): void {
-    const looking = this.#runInProgress()?.lookForHeld(this.#mailer)
+    const run = this.#runInProgress()
+    const looking = run?.way === 'threads' ? run.lookForHeld(this.#mailer) : undefined
     looking?.catch((error: unknown) => {
       process.emitWarning(`The start page can't look up a message: ${String(error)}`, 'ThreadpostWarning')
     })
   }
 
-  close(): void {
+  /** Resolves when everything is closed that the load test opened. */
+  async close(): Promise<void> {
     this.#closed = true
     this.delay.unwatch()
     this.delay.stopRun()
     for (const name of EVENTS) this.#mailer.off(name, this.#changed)
     this.#inbox.off('received', this.#arrived)
+    const closeHttp = this.#httpLoad?.then((load) => load.close())
+    const closeMailer = this.#reactMailer?.then((mailer) => mailer.close({ deadline: CLOSE_DEADLINE }))
+    await Promise.allSettled([closeHttp, closeMailer])
   }
 
   #runInProgress(): DemoRun | undefined {
@@ -185,15 +173,16 @@ export class Demo {
   }
 
   async #throughThreads(run: DemoRun): Promise<void> {
-    const data = await this.#sampleData()
-    for (let first = 0; first < Demo.messages && !this.#closed; first += BATCH) {
+    const { template } = WAYS[run.way]
+    const mailer =
+      template === 'welcome'
+        ? await this.#loadOnce(run, 'react-threads', () => this.#forReact())
+        : this.#mailer
+    const data = await this.#environment.sampleOf(template)
+    for (let first = 0; first < run.messages && !this.#closed; first += BATCH) {
       const indices = Array.from({ length: BATCH }, (_, offset) => first + offset)
-      const receipts = await this.#mailer.sendMany(
-        indices.map((index) => ({
-          template: TEMPLATE,
-          to: run.addressOf(index),
-          data: dataOf(data, index),
-        })),
+      const receipts = await mailer.sendMany(
+        indices.map((index) => ({ template, to: run.addressOf(index), data: dataOf(data, index) })),
       )
       receipts.forEach((receipt, offset) => {
         if (receipt instanceof ThreadpostError) run.grid.setStatus(first + offset, 'failed')
@@ -205,23 +194,35 @@ export class Demo {
     }
   }
 
-  async #inline(run: DemoRun): Promise<void> {
-    await this.#loadMjml(run)
-    const sender = await this.#environment.inlineSender({
-      templates: this.#environment.templates,
-      template: TEMPLATE,
-      compileOnce: run.way === 'compiled',
-      transport: this.#inbox.url,
-      from: 'Threadpost <hello@threadpost.example>',
+  /** Returns the mailer for the template in React. It stays open for further runs. */
+  #forReact(): Promise<Mailer> {
+    this.#reactMailer ??= this.#environment.reactMailer(this.#inbox.url, FROM).then((mailer) => {
+      for (const name of EVENTS) mailer.on(name, this.#changed)
+      return mailer
     })
-    const data = await this.#sampleData()
+    return this.#reactMailer
+  }
+
+  async #inline(run: DemoRun): Promise<void> {
+    const { template, subject } = WAYS[run.way]
+    const environment = this.#environment
+    const open = (): Promise<InlineSender> =>
+      environment.inlineSender({
+        template,
+        compileOnce: run.way === 'compiled',
+        transport: this.#inbox.url,
+        from: FROM,
+      })
+    if (template === 'receipt') await this.#loadOnce(run, 'mjml', () => environment.loadMjml())
+    const sender = template === 'receipt' ? await open() : await this.#loadOnce(run, 'react-inline', open)
+    const data = await environment.sampleOf(template)
     let next = 0
     const worker = async () => {
-      while (next < Demo.messages && !this.#closed) {
+      while (next < run.messages && !this.#closed) {
         const index = next++
         run.grid.setStatus(index, 'sending')
         try {
-          await sender.send({ to: run.addressOf(index), subject: 'Your receipt', data: dataOf(data, index) })
+          await sender.send({ to: run.addressOf(index), subject, data: dataOf(data, index) })
           run.grid.setStatus(index, 'sent')
         } catch {
           // An application without a queue would log the error, at best.
@@ -231,16 +232,17 @@ export class Demo {
       }
     }
     await Promise.all(Array.from({ length: INLINE_CONCURRENCY }, worker))
-    sender.close()
+    await sender.close()
   }
 
-  /** Loads MJML as a part of the run, and measures that part. MJML stays loaded, so only the first inline run has it. */
-  async #loadMjml(run: DemoRun): Promise<void> {
-    if (this.#mjmlIsLoaded) return
-    await this.#environment.loadMjml()
+  /** Loads something as a part of the run, and measures that part if it is the first time. */
+  async #loadOnce<T>(run: DemoRun, what: Loading, load: () => Promise<T>): Promise<T> {
+    const loaded = await load()
+    if (this.#loaded.has(what)) return loaded
+    this.#loaded.add(what)
     const seconds = (performance.now() - run.startedAt) / 1000
     run.loading = { seconds, delay: await this.delay.endPhase() }
-    this.#mjmlIsLoaded = true
+    return loaded
   }
 
   #onProgress(run: DemoRun): void {
@@ -251,7 +253,7 @@ export class Demo {
   }
 
   async #end(run: DemoRun, seconds: number): Promise<void> {
-    const sending = await this.delay.endRun()
+    const [sending, latency] = await Promise.all([this.delay.endRun(), (await this.#httpLoad)?.end()])
     this.#inbox.faults.set(this.#otherFaults())
     const { number, way, messages, loading, disturbed } = run
     run.result = {
@@ -261,6 +263,7 @@ export class Demo {
       failed: run.grid.totals().statuses.failed,
       seconds,
       delay: { max: Math.max(sending, loading?.delay ?? 0), sending },
+      httpP99: latency?.p99 ?? 0,
       ...(loading === undefined ? {} : { loading }),
       disturbed,
     }
@@ -280,11 +283,6 @@ export class Demo {
   readonly #arrived = ({ envelope }: RawMail): void => {
     const index = this.#run?.indexOf(envelope.to[0])
     if (index !== undefined) this.#run?.grid.recordArrival(index)
-  }
-
-  async #sampleData(): Promise<object> {
-    const text = await readFile(path.join(this.#environment.templates, `${TEMPLATE}.json`), 'utf8')
-    return JSON.parse(text) as object
   }
 }
 

@@ -3,7 +3,7 @@ import { EventStreams } from '../../web/eventStream.js'
 import { jsonBody } from '../../web/middleware.js'
 import { invalid } from '../../web/problem.js'
 import type { Demo } from './demo.js'
-import { WAYS } from './demoRun.js'
+import { isWay, WAYS } from './demoRun.js'
 import type { Cell } from './messageGrid.js'
 
 /** Interval between two frames, in milliseconds. It is long enough that streaming doesn't affect the measurement. */
@@ -17,10 +17,9 @@ export function demoRouter(demo: Demo): Router {
 
   router.post('/run', body, (request, response) => {
     const input: unknown = (request.body as { way?: unknown } | undefined)?.way
-    const way = WAYS.find((known) => known === input)
-    if (way === undefined) throw invalid('way', `must be one of ${WAYS.join(', ')}`)
-    demo.start(way)
-    response.status(202).json({ way })
+    if (!isWay(input)) throw invalid('way', `must be one of ${Object.keys(WAYS).join(', ')}`)
+    demo.start(input)
+    response.status(202).json({ way: input })
   })
 
   router.post('/kill-thread', body, (_request, response) => {

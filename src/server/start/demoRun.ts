@@ -1,24 +1,51 @@
 import type { HeldReason, Mailer } from '../../index.js'
 import { type GridTotals, MessageGrid } from './messageGrid.js'
 
+/** A template of the load test: a receipt in MJML, or a welcome mail in React Email with Tailwind. */
+export type TemplateName = 'receipt' | 'welcome'
+
+/** One way to send a number of messages. */
+interface Way {
+  messages: number
+  template: TemplateName
+  subject: string
+  /** Through a mailer with worker threads, or in the web process. */
+  threaded: boolean
+}
+
+const RECEIPTS = { messages: 500, template: 'receipt', subject: 'Your receipt' } as const
+const WELCOMES = { messages: 100, template: 'welcome', subject: 'Welcome' } as const
+
 /**
- * The ways to send that the start page compares: through the mailer; inline with MJML for each message; inline with
- * a template that is compiled once.
+ * The ways to send that the start page compares. Receipts: through the mailer; inline with MJML for each message; inline with
+ * a template that is compiled once. Welcome mails in React Email with Tailwind: through a mailer, and inline.
  */
-export const WAYS = ['threads', 'inline', 'compiled'] as const
-export type Way = (typeof WAYS)[number]
+export const WAYS = {
+  threads: { ...RECEIPTS, threaded: true },
+  inline: { ...RECEIPTS, threaded: false },
+  compiled: { ...RECEIPTS, threaded: false },
+  'react-threads': { ...WELCOMES, threaded: true },
+  'react-inline': { ...WELCOMES, threaded: false },
+} as const satisfies Record<string, Way>
+export type WayName = keyof typeof WAYS
+
+export function isWay(name: unknown): name is WayName {
+  return typeof name === 'string' && Object.hasOwn(WAYS, name)
+}
 
 /** The result of a finished run. */
 export interface RunResult {
   number: number
-  way: Way
+  way: WayName
   messages: number
   failed: number
-  /** From the press of the button until the last message was settled, with the loading of MJML. */
+  /** Until the last message was settled, with the loading of MJML or React. */
   seconds: number
   /** Maximum delay of the event loop in milliseconds: of the whole run, and while messages were sent. */
   delay: { max: number; sending: number }
-  /** The loading of MJML into the web process, if it happened in this run. */
+  /** 99th percentile of the latency of requests to the web process during the run, in milliseconds. */
+  httpP99: number
+  /** The loading of MJML or React, and the start of threads for React, if it happened in this run. */
   loading?: { seconds: number; delay: number }
   /** Why the result can't be compared with others, as parts of a sentence. Empty for a clean run. */
   disturbed: string[]
@@ -41,7 +68,7 @@ const WHY_HELD: Record<HeldReason, string> = {
 /** One run of the load test. */
 export class DemoRun {
   readonly grid: MessageGrid
-  readonly startedAt = performance.now()
+  startedAt = performance.now()
   /** Numbers of the threads that were killed. */
   readonly killed: number[] = []
   result: RunResult | undefined
@@ -57,10 +84,13 @@ export class DemoRun {
 
   constructor(
     readonly number: number,
-    readonly way: Way,
-    readonly messages: number,
+    readonly way: WayName,
   ) {
-    this.grid = new MessageGrid(messages)
+    this.grid = new MessageGrid(WAYS[way].messages)
+  }
+
+  get messages(): number {
+    return WAYS[this.way].messages
   }
 
   /** Returns the message's own address, which identifies its mail in the inbox. */

@@ -1,10 +1,18 @@
 import { html, type Html } from '../../web/page.js'
+import { WAYS } from './demoRun.js'
 
-/**
- * The load test: a dial, buttons, and a grid with one cell per message.
- * @param replyDelay time that the inbox takes for a reply during a run, in milliseconds
- */
-export function demoSection({ messages, replyDelay }: { messages: number; replyDelay: number }): Html {
+/** The facts that the page states about the load test. */
+export interface DemoFacts {
+  /** Time that the inbox takes for a reply during a run, in milliseconds. */
+  replyDelay: number
+  /** Whether React Email is installed, which is optional. */
+  hasReact: boolean
+}
+
+/** The load test: a dial, buttons, and a grid with one cell per message. */
+export function demoSection({ replyDelay, hasReact }: DemoFacts): Html {
+  const { messages } = WAYS.threads
+  const { messages: welcomes } = WAYS['react-threads']
   return html`<section class="card demo" id="demo" data-messages="${messages}" aria-labelledby="demo-title">
     <div class="demo-head">
       <h2 id="demo-title">Five hundred at once</h2>
@@ -43,6 +51,15 @@ export function demoSection({ messages, replyDelay }: { messages: number; replyD
         </button>
         <button class="button" type="button" data-run="inline">${messages} inline, MJML for each mail</button>
         <button class="button" type="button" data-run="compiled">${messages} inline, compiled once</button>
+        ${
+          hasReact &&
+          html`<button class="button" type="button" data-run="react-threads">
+              ${welcomes} in React through threads
+            </button>
+            <button class="button" type="button" data-run="react-inline">
+              ${welcomes} in React, inline
+            </button>`
+        }
         <button class="button" type="button" data-do="kill-thread">Kill a worker</button>
         <button class="button" type="button" data-do="lose-replies">Lose the server’s reply</button>
       </div>
@@ -69,6 +86,7 @@ export function demoSection({ messages, replyDelay }: { messages: number; replyD
             <th scope="col">${messages} receipts</th>
             <th scope="col">time</th>
             <th scope="col">maximum delay</th>
+            <th scope="col">HTTP p99</th>
             <th scope="col">failed</th>
           </tr>
         </thead>
@@ -76,8 +94,22 @@ export function demoSection({ messages, replyDelay }: { messages: number; replyD
           ${result('threads', 'Through threads', 'rendered, composed, and sent by worker threads')}
           ${result('inline', 'Inline, MJML for each mail', 'then nodemailer, ten at a time, in the web process')}
           ${result('compiled', 'Inline, compiled once', 'MJML once, then Handlebars and nodemailer in the web process')}
+          ${
+            hasReact &&
+            html`${result('react-threads', 'React through threads', `${welcomes} welcome mails in React Email with Tailwind, rendered by worker threads`)}
+            ${result('react-inline', 'React, inline', `${welcomes} welcome mails in React Email with Tailwind, rendered in the web process`)}`
+          }
         </tbody>
       </table>
+      <p class="dim note-below">
+        HTTP p99: another process sends 100 requests per second to the web process during a run, and 99 % of
+        them were answered within this time.
+        ${
+          !hasReact &&
+          html`The comparison of React templates is missing here, because the packages react, react-dom,
+          @react-email/render, @react-email/components, and esbuild are not all installed.`
+        }
+      </p>
       <p class="disturbed" id="disturbed" hidden></p>
     </div>
   </section>`
@@ -93,6 +125,7 @@ function entry(status: string, name: string): Html {
 function result(way: string, name: string, how: string): Html {
   return html`<tr id="result-${way}">
     <th scope="row"><strong>${name}</strong> <span class="how">${how}</span></th>
+    <td>–</td>
     <td>–</td>
     <td>–</td>
     <td>–</td>

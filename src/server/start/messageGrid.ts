@@ -2,6 +2,21 @@
 export const CELL_STATUSES = ['waiting', 'queued', 'sending', 'deferred', 'held', 'sent', 'failed'] as const
 export type CellStatus = (typeof CELL_STATUSES)[number]
 
+/** The cell status of each status of a message. */
+export const CELL_STATUS_OF = {
+  queued: 'queued',
+  sending: 'sending',
+  deferred: 'deferred',
+  held: 'held',
+  sent: 'sent',
+  partial: 'sent',
+  failed: 'failed',
+  expired: 'failed',
+  cancelled: 'failed',
+} as const satisfies Partial<Record<string, CellStatus>>
+/** The events that change a cell. */
+export const EVENTS = Object.keys(CELL_STATUS_OF) as (keyof typeof CELL_STATUS_OF)[]
+
 const FINAL: ReadonlySet<CellStatus> = new Set(['sent', 'failed'])
 
 /** A cell: its index, its status, whether it was ever uncertain, and how often its mail arrived. */

@@ -1,6 +1,5 @@
 import { html, type Html, logo, page, textField } from '../../web/page.js'
-import { Demo } from './demo.js'
-import { demoSection } from './demoView.js'
+import { type DemoFacts, demoSection } from './demoView.js'
 
 /** The steps of a message, in order. */
 const STEPS = [
@@ -38,7 +37,8 @@ app.post('/signup', async (req, res) => {
 export interface StartPageContents {
   /** Whether the mail stays in the embedded inbox. */
   inbox: boolean
-  demo: boolean
+  /** The load test, if there is one. */
+  demo: DemoFacts | undefined
   /** Whether worker threads deliver, not the web process. */
   threaded: boolean
 }
@@ -47,8 +47,8 @@ export function startPage({ inbox, demo, threaded }: StartPageContents): string 
   return page({
     title: 'threadpost',
     root: '',
-    styles: ['start.css', ...(demo ? ['demo.css'] : [])],
-    scripts: ['start.js', ...(demo ? ['demo.js'] : [])],
+    styles: ['start.css', ...(demo === undefined ? [] : ['demo.css'])],
+    scripts: ['start.js', ...(demo === undefined ? [] : ['demo.js'])],
     kind: 'start',
     body: html`
       <header class="top">
@@ -110,7 +110,7 @@ export function startPage({ inbox, demo, threaded }: StartPageContents): string 
             <p class="error outcome" id="outcome" hidden></p>
           </div>
         </section>
-        ${demo && demoSection(Demo)}
+        ${demo && demoSection(demo)}
         <section class="reasons">
           <div>
             <h3>The web process stays free</h3>

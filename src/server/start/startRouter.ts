@@ -4,7 +4,8 @@ import { EventStreams } from '../../web/eventStream.js'
 import { jsonBody } from '../../web/middleware.js'
 import { assetRouter, refuseImageRequests, pageHeaders } from '../../web/page.js'
 import { problemHandler } from '../../web/problem.js'
-import { Demo, type DemoEnvironment } from './demo.js'
+import { Demo } from './demo.js'
+import type { DemoEnvironment } from './demoEnvironment.js'
 import { demoRouter } from './demoRouter.js'
 import { streamProgress } from './signUpProgress.js'
 import { startPage } from './startPage.js'
@@ -14,7 +15,7 @@ const ASSETS = ['start.css', 'start.js', 'demo.css', 'demo.js']
 
 export interface StartPage {
   router: Router
-  close(): void
+  close(): Promise<void>
 }
 
 /**
@@ -37,7 +38,7 @@ export function startRouter(
   if (demo !== undefined) router.use('/demo', demoRouter(demo))
 
   router.get('/', (_request, response) => {
-    response.type('html').send(startPage({ inbox: inbox !== undefined, demo: demo !== undefined, threaded }))
+    response.type('html').send(startPage({ inbox: inbox !== undefined, demo, threaded }))
   })
 
   router.post('/signup', jsonBody(10_000), async (request, response) => {
@@ -66,7 +67,7 @@ export function startRouter(
   })
 
   router.use(problemHandler)
-  return { router, close: () => demo?.close() }
+  return { router, close: async () => demo?.close() }
 }
 
 function fieldsOf(body: unknown): { name: string; email: string } {

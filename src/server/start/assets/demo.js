@@ -6,7 +6,10 @@ const NAMES = {
   threads: 'through threads',
   inline: 'inline, MJML for each mail',
   compiled: 'inline, compiled once',
+  'react-threads': 'React through threads',
+  'react-inline': 'React, inline',
 }
+const IN_THREADS = ['threads', 'react-threads']
 const WINDOW = 150
 const trace = []
 let cells = []
@@ -68,11 +71,14 @@ function showRun({ number, way, totals, killed, held, result }) {
   const title = `Run ${number}, ${NAMES[way]}: ${result ? 'done' : 'in progress'}`
   if ($('run-title').textContent !== title) $('run-title').textContent = title
   $('proof').textContent =
-    `${count(arrived, 'receipt is', 'receipts are')} in the inbox` +
-    (uncertain > 0 && way === 'threads'
+    (way.startsWith('react')
+      ? count(arrived, 'welcome mail is', 'welcome mails are')
+      : count(arrived, 'receipt is', 'receipts are')) +
+    ' in the inbox' +
+    (uncertain > 0 && IN_THREADS.includes(way)
       ? `. ${count(uncertain, 'reply was', 'replies were')} lost; the messages were marked uncertain and sent again. ${doubled} arrived twice`
       : '') +
-    (unexplained > 0 && way === 'threads' ? `, ${unexplained} of them without a mark!` : '.') +
+    (unexplained > 0 && IN_THREADS.includes(way) ? `, ${unexplained} of them without a mark!` : '.') +
     killed.map((thread) => ` Worker ${thread} was killed while it was working.`).join('') +
     (held ? ` ${count(statuses.held, 'message is', 'messages are')} held because ${held}.` : '')
   for (const button of document.querySelectorAll('[data-run]')) button.disabled = !result
@@ -87,9 +93,11 @@ function cell(td, value, note) {
 }
 
 function showResults({ disturbed, ...results }) {
-  for (const [way, { seconds, delay, loading, failed }] of Object.entries(results)) {
-    const [time, max, lost] = $(`result-${way}`).querySelectorAll('td')
-    cell(time, `${seconds.toFixed(1)} s`, loading && `${loading.seconds.toFixed(1)} s loading MJML`)
+  for (const [way, { seconds, delay, httpP99, loading, failed }] of Object.entries(results)) {
+    const [time, max, http, lost] = $(`result-${way}`).querySelectorAll('td')
+    const loads = way.startsWith('react') ? 'React' : 'MJML'
+    cell(time, `${seconds.toFixed(1)} s`, loading && `${loading.seconds.toFixed(1)} s loading ${loads}`)
+    cell(http, `${milliseconds(httpP99)} ms`)
     cell(max, `${milliseconds(delay.max)} ms`, loading && `${milliseconds(delay.sending)} ms while sending`)
     cell(lost, String(failed))
   }
@@ -127,7 +135,7 @@ async function press(path, body) {
   if (!response.ok) return answer.detail
   if (answer.started) return 'A run was started. A worker is killed in the middle of it.'
   if (path === 'lose-replies')
-    return 'The inbox keeps 3 receipts of this run and closes the connection instead of replying.'
+    return 'The inbox keeps 3 messages of this run and closes the connection instead of replying.'
   return ''
 }
 

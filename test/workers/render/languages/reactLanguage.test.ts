@@ -12,6 +12,7 @@ import { buildFolder, inspectFolder } from '../../../../workers/render/compileFo
 import { createRenderer } from '../../../../workers/render/createRenderer.js'
 import { languageSuite } from '../../../support/languageSuite.js'
 import { critical } from '../support/both.js'
+import { REACT_TEMPLATES } from '../support/reactTemplates.js'
 import { failure, useTemplates } from '../support/templates.js'
 
 const ROOT = path.resolve(import.meta.dirname, '../../../..')
@@ -38,34 +39,23 @@ export default function News({ name, url, items }: Props) {
 }
 `
 
-/** Templates with the components and the structure of React Email's own examples. */
-const DEMOS: Record<string, string> = {
-  'a welcome mail with Tailwind': `import { Body, Button, Container, Head, Heading, Hr, Html, Img, Preview, Section, Tailwind, Text } from '@react-email/components'
-    export default ({ name }) => (
-      <Html lang="en">
-        <Tailwind config={{ theme: { extend: { colors: { brand: '#2250f4' } } } }}><Head /><Preview>Welcome, {name}</Preview>
-          <Body className="bg-white font-sans"><Container className="mx-auto max-w-[465px] rounded border border-solid p-5">
-            <Img src="https://acme.example/logo.png" width="40" height="37" alt="Acme" className="mx-auto my-0" />
-            <Heading className="text-center text-2xl text-brand">Hello {name}</Heading>
-            <Section className="text-center hover:bg-black sm:px-2"><Button href="https://acme.example" className="bg-brand px-5 py-3 text-white">Join</Button></Section>
-            <Hr className="my-6 w-full" /><Text className="text-xs text-[#666666]">Bye</Text>
-          </Container></Body></Tailwind></Html>)`,
-  'a receipt with rows and columns': `import { Body, Column, Container, Html, Row, Section, Text } from '@react-email/components'
-    const money = (value, locale) => new Intl.NumberFormat(locale, { style: 'currency', currency: 'EUR' }).format(value)
-    export default ({ items, locale }) => (
-      <Html><Body style={{ fontFamily: 'sans-serif' }}><Container><Section>
-        {items.map((item) => (<Row key={item.label}><Column>{item.label}</Column><Column align="right">{money(item.price, locale)}</Column></Row>))}
-        <Row><Column>Total</Column><Column>{money(items.reduce((sum, { price }) => sum + price, 0), locale)}</Column></Row>
-      </Section>{items.length > 1 ? <Text>Many things</Text> : null}</Container></Body></Html>)`,
-  'a code, Markdown, and a font': `import { Body, CodeInline, Font, Head, Html, Link, Markdown } from '@react-email/components'
-    export default ({ name }) => (
-      <Html><Head><Font fontFamily="Roboto" fallbackFontFamily="Verdana" fontWeight={400} fontStyle="normal" /></Head>
-        <Body><CodeInline>{name}</CodeInline><Markdown>{'# Hi\\n\\n- one\\n- two'}</Markdown><Link href="mailto:a@acme.example">Mail</Link></Body></Html>)`,
-  'components with hooks, context, and async work': `import { createContext, useContext, useId, useMemo } from 'react'
-    import { Html } from '@react-email/components'
-    const Name = createContext('')
-    function Inner() { const name = useContext(Name); const id = useId(); return <p id={id}>{useMemo(() => name.toUpperCase(), [name])}</p> }
-    export default ({ name }) => <Html><Name.Provider value={name}><Inner /></Name.Provider></Html>`,
+/** Renders as an application without threadpost does: with its own bundler, React, and `render()`. */
+async function renderHere(source: string, props: object, dir: string): Promise<string> {
+  const require = createRequire(path.join(dir, 'main.cjs'))
+  const { outputFiles } = await build({
+    stdin: { contents: source, loader: 'tsx', resolveDir: dir },
+    bundle: true,
+    write: false,
+    format: 'cjs',
+    platform: 'node',
+    jsx: 'automatic',
+    packages: 'external',
+  })
+  const module = { exports: {} as { default: () => unknown } }
+  compileFunction(outputFiles[0]!.text, ['module', 'exports', 'require'])(module, module.exports, require)
+  const react = require('react') as { createElement(component: unknown, props: object): unknown }
+  const reactEmail = require('@react-email/render') as { render(element: unknown): Promise<string> }
+  return reactEmail.render(react.createElement(module.exports.default, props))
 }
 
 languageSuite('React', {
@@ -104,36 +94,13 @@ describe('A React template', () => {
     expect((await templates.renderer.catalogue()).templates.map(({ name }) => name)).toEqual(['a'])
   })
 
-  test.each(Object.entries(DEMOS))(
+  test.each(Object.entries(REACT_TEMPLATES))(
     'renders the same HTML as render() in the main thread: %s',
-    async (_, source) => {
+    async (_, { source, props }) => {
       await write({ 'a.tsx': source })
-      const props = {
-        name: 'Ada <&>',
-        items: [
-          { label: 'Pen', price: 2.5 },
-          { label: 'Ink', price: 12 },
-        ],
-        locale: 'de',
-      }
-      const { html } = await render('a', props, 'de')
-      const require = createRequire(path.join(templates.dir, 'main.cjs'))
-      const { outputFiles } = await build({
-        stdin: { contents: source, loader: 'tsx', resolveDir: templates.dir },
-        ...{
-          bundle: true,
-          write: false,
-          format: 'cjs',
-          platform: 'node',
-          jsx: 'automatic',
-          packages: 'external',
-        },
-      })
-      const module = { exports: {} as { default: () => unknown } }
-      compileFunction(outputFiles[0]!.text, ['module', 'exports', 'require'])(module, module.exports, require)
-      const react = require('react') as { createElement(component: unknown, props: object): unknown }
-      const reactEmail = require('@react-email/render') as { render(element: unknown): Promise<string> }
-      expect(html).toBe(await reactEmail.render(react.createElement(module.exports.default, props)))
+      const given = { locale: 'en', ...props }
+      const { html } = await render('a', given, given.locale)
+      expect(html).toBe(await renderHere(source, given, templates.dir))
     },
   )
 
