@@ -11,6 +11,7 @@ import type {
   ThreadSetup,
 } from '../protocol/tasks.js'
 import { threadFile } from '../protocol/threadFile.js'
+import { sharedAbort } from '../structures/sharedAbort.js'
 import { LoadMeter } from './runner.js'
 import type { WatchedThread } from './watchdog.js'
 import { WorkerChannel, ThreadDied } from './workerChannel.js'
@@ -61,7 +62,7 @@ export class Pool {
   readonly #meters = new WeakMap<Worker, LoadMeter>()
   /** Threads that have not emitted `exit` yet. */
   readonly #alive = new Set<Worker>()
-  readonly #abort = new AbortController()
+  readonly #abort = sharedAbort()
   #piscina: Piscina
 
   /**

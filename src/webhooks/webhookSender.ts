@@ -2,6 +2,7 @@ import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
 import type { RecordChange, SharedRecord, SharedRecords } from '../queue/records.js'
 import { Batcher } from '../structures/batcher.js'
+import { sharedAbort } from '../structures/sharedAbort.js'
 import { EndpointHealth } from './endpointHealth.js'
 import type { WebhookEndpoint } from './webhookOptions.js'
 import { postWebhook, type WebhookAnswer } from './webhookRequest.js'
@@ -68,7 +69,7 @@ export class WebhookSender {
   readonly #parts: SenderParts
   readonly health: EndpointHealth
   readonly #givingUp: ConditionLog
-  readonly #abort = new AbortController()
+  readonly #abort = sharedAbort()
   readonly #results = new Batcher<Result>(() => void this.#store(this.#results.take()))
   /** Keys of the permits in memory. */
   readonly #claimed = new Set<string>()

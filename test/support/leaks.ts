@@ -1,4 +1,5 @@
-// Runs before each test file: a file that ends with a thread, a socket, a server or a child process of its own fails.
+// Runs before each test file: a file that ends with a thread, a socket, a server or a child process of its own fails, and so
+// does one in which Node warned of listeners that were never removed.
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -37,6 +38,11 @@ for (const channel of ['net.client.socket', 'net.server.socket']) {
   })
 }
 
+const warnings: string[] = []
+process.on('warning', ({ name, message }) => {
+  if (name === 'MaxListenersExceededWarning') warnings.push(message)
+})
+
 function nameOf(handle: Handle): string | undefined {
   switch (handle.constructor.name) {
     case 'Server':
@@ -66,4 +72,5 @@ afterAll(async () => {
   while (leaks().length > 0 && Date.now() < deadline) await sleep(20)
   const left = leaks()
   if (left.length > 0) throw new Error(`Still open when the tests of this file had ended: ${left.join('; ')}`)
+  if (warnings.length > 0) throw new Error(`Node warned: ${warnings.join('; ')}`)
 }, PATIENCE * 2)

@@ -174,6 +174,16 @@ describe('a plugin that', () => {
     expect((await notes()).filter((line) => line.startsWith('close'))).toEqual(['close 1', 'close 2'])
   })
 
+  it('has twelve calls at a time makes Node warn of nothing', async () => {
+    const { folder, notes, at } = await noting()
+    const mailer = await testMailer({ transport: at(1), threads: 0, concurrency: 12 })
+    const receipts = await mailer.sendMany(Array.from({ length: 12 }, () => mail))
+    await expect.poll(notes).toHaveLength(12)
+    await writeFile(`${folder}/go`, '')
+    for (const receipt of receipts)
+      expect(await mailer.wait('id' in receipt ? receipt.id : '')).toMatchObject({ status: 'sent' })
+  })
+
   it('calls back without arguments is verified; one that never calls back times out', async () => {
     const { at } = await noting()
     const sender = (n: number) => new PluginSender({ kind: 'plugin', name: 'noting', ...at(n) }, 1)

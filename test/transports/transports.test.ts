@@ -7,6 +7,28 @@ import { ScriptedServer } from '../support/scriptedServer.js'
 
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
 
+// test/support/leaks.ts fails the file if Node warns.
+it('opens twelve connections at a time without a warning of Node', async () => {
+  let release: () => void = () => undefined
+  const opened = new Promise<void>((resolve) => (release = resolve))
+  const server = await ScriptedServer.start({
+    greeting: async (_, { index }) => {
+      if (index === 12) release()
+      if (index > 0) await opened
+      return '220 hello'
+    },
+    // While the first connection is busy, the messages that wait for it get connections of their own.
+    dot: async () => {
+      await opened
+      return '250 2.0.0 ok'
+    },
+  })
+  const url = `smtp://127.0.0.1:${server.port}`
+  const mailer = await testMailer({ transport: url, threads: 0, concurrency: 40 })
+  const messages = await Promise.all(Array.from({ length: 40 }, () => mailer.sendAndWait(mail)))
+  expect(messages.map(({ status }) => status)).toEqual(messages.map(() => 'sent'))
+})
+
 describe.each([
   ['in a thread', 1],
   ['inline', 0],

@@ -1,5 +1,6 @@
 import type { RecipientOutcome } from '../../src/protocol/outcome.js'
 import { PrioritySemaphore } from '../../src/structures/prioritySemaphore.js'
+import { sharedAbort } from '../../src/structures/sharedAbort.js'
 import { unanswered, withdrawn } from './sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from './transport.js'
 
@@ -18,7 +19,7 @@ export class SingleCallSender {
   readonly #calls: PrioritySemaphore
   readonly #close: () => Promise<void>
   readonly #inFlight = new Set<Promise<SendResult>>()
-  readonly #abort = new AbortController()
+  readonly #abort = sharedAbort()
   /** Takes the messages that were not started, after `retire()`. */
   #successor: Transport | undefined
   #closed: Promise<void> | undefined

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ConnectionCounts } from '../../../src/protocol/tasks.js'
 import type { SmtpTransport, TransportReport } from '../../../src/protocol/transportConfig.js'
+import { sharedAbort } from '../../../src/structures/sharedAbort.js'
 import { connectionFailed, type ConnectionFailure, waitedTooLong } from '../sendResults.js'
 import type { OutgoingMail, Progress, SendResult, Transport } from '../transport.js'
 import { ChunkingSession } from './chunkingSession.js'
@@ -42,7 +43,7 @@ export class SmtpSender implements Transport, SessionOwner {
   readonly #quitting = new Set<Session>()
   /** Idle sessions, the most recently used one last. */
   readonly #idle: Session[] = []
-  readonly #abort = new AbortController()
+  readonly #abort = sharedAbort()
   #connecting = 0
   /** Runs while messages wait. */
   #timer: NodeJS.Timeout | undefined
