@@ -25,9 +25,9 @@ const COUNT = Number(values.messages)
 /** Milliseconds after which the SMTP server answers. */
 const LATENCY = 50
 /** Connections of each worker. */
-const CONNECTIONS = 5
+const CONNECTIONS = 2
 /** Seconds that the fleet is measured for, about. */
-const SECONDS = 8
+const SECONDS = 6
 const SERVERS = { redis: startRedis, postgres: startPostgres }
 const bench = path.resolve(import.meta.dirname, '../../dist/src/bench')
 const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-fleet-'))
@@ -182,11 +182,13 @@ try {
     const counter = await startCounter(server.port)
     await costOf(server, at(counter.port, 'bytes'), sink)
     costs[name].bytes = Math.round(counter.bytes() / (500 + COUNT))
+    console.log(name, costs[name])
     rates[name] = {}
     let one
     for (const count of values.workers.split(',').map(Number)) {
       const rate = await rateOf(at(server.port, `workers_${count}`), count, slow)
       one ??= rate
+      console.log(`${name}, ${count} workers: ${rate.toFixed(1)} messages/s`)
       rates[name][`${count} workers`] = `${rate.toFixed(0)}/s (${(rate / one).toFixed(2)} times)`
     }
   }

@@ -125,10 +125,11 @@ BEGIN
 END $$;
 
 -- Claims messages for a process: by rank, and within a rank one of each group in turn. last_turns: the group of each rank that had
--- the last turn. Each message costs one look into the index; those of a rank are claimed at once if they are of one group. Rows
+-- the last turn. from_rank, from_seq: where the last claim of messages without a group ended, or null. What is before it is not looked at,
+-- except in other ranks: the entries of claimed messages would be read again each time. Each message costs one look into the index; those of a rank are claimed at once if they are of one group. Rows
 -- that another process is claiming are skipped. Each look sees what was committed before it, and so must the reading of the rest
 -- of the message: it is part of the same statement. The settings keep the plans the same however many rows there are.
-CREATE FUNCTION ${schema}.claim_turns(most integer, the_owner bigint, last_turns text[])
+CREATE FUNCTION ${schema}.claim_turns(most integer, the_owner bigint, last_turns text[], from_rank smallint, from_seq bigint)
   RETURNS TABLE (nth integer, was smallint, state ${schema}.states, message ${schema}.messages, content text, files text) LANGUAGE plpgsql ${SAFE_PATH}
   SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
@@ -136,22 +137,32 @@ DECLARE
   first_turn text;
   -- The group whose turn is next is the first one that is not less.
   next_turn text;
+  next_seq bigint;
   is_single boolean;
   claimed record;
   before integer;
 BEGIN
   nth := 0;
   WHILE nth < most LOOP
-    SELECT s.rank, s.turn INTO the_rank, first_turn FROM ${schema}.states s WHERE s.ready AND s.rank > the_rank
-      ORDER BY s.rank, s.turn, s.seq LIMIT 1;
-    EXIT WHEN NOT FOUND;
+    next_seq := 0;
+    SELECT s.rank, s.turn INTO the_rank, first_turn FROM ${schema}.states s
+      WHERE s.ready AND s.rank > the_rank AND s.rank < coalesce(from_rank, 32767) ORDER BY s.rank, s.turn, s.seq LIMIT 1;
+    IF NOT FOUND THEN
+      EXIT WHEN from_rank IS NULL;
+      SELECT s.rank, s.turn INTO the_rank, first_turn FROM ${schema}.states s
+        WHERE s.ready AND (s.rank, s.turn, s.seq) > (from_rank, '', from_seq) ORDER BY s.rank, s.turn, s.seq LIMIT 1;
+      EXIT WHEN NOT FOUND;
+      IF the_rank = from_rank AND first_turn = '' THEN next_seq := from_seq + 1; END IF;
+      from_rank := NULL;
+    END IF;
     is_single := first_turn = (SELECT s.turn FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank ORDER BY s.turn DESC LIMIT 1);
     next_turn := CASE WHEN is_single THEN '' ELSE coalesce(last_turns[the_rank + 1] || chr(1), '') END;
     LOOP
       before := nth;
       FOR claimed IN
         WITH picked AS MATERIALIZED (
-          SELECT s.seq, s.status FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank AND s.turn >= next_turn
+          SELECT s.seq, s.status FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank
+            AND (s.turn, s.seq) >= (next_turn, CASE WHEN is_single THEN next_seq ELSE 0 END)
           ORDER BY s.rank, s.turn, s.seq LIMIT CASE WHEN is_single THEN most - nth ELSE 1 END FOR UPDATE SKIP LOCKED
         ), taken AS (
           UPDATE ${schema}.states s SET status = ${sending}, ready = NULL, next_at = NULL, held_for = NULL, owner = the_owner,

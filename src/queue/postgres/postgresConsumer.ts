@@ -166,8 +166,8 @@ export class PostgresConsumer {
     this.#mayHaveMore = false
     const ended = this.#ended
     try {
-      const { alive, later, messages } = await this.#options.store.claim(wanted)
-      if (messages.length === wanted || !alive) this.#mayHaveMore = true
+      const { alive, later, more, messages } = await this.#options.store.claim(wanted)
+      if (more || !alive) this.#mayHaveMore = true
       for (const row of messages) this.#take(row)
       if (!alive) await this.#options.revive()
       if (later !== undefined) await this.#expectLater(later)

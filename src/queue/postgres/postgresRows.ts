@@ -42,6 +42,8 @@ export interface PostgresClaim extends PostgresRow {
 export interface ClaimedMessages {
   /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
   alive: boolean
+  /** Whether there may be more messages. */
+  more: boolean
   /** Time from which the next message can be claimed that can't be yet. */
   later: number | undefined
   messages: PostgresClaim[]

@@ -1,5 +1,5 @@
 import { isId } from '../../message/ids.js'
-import { type MailJob, MAX_PRIORITY, type Status } from '../../message/messageState.js'
+import type { MailJob, Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
@@ -9,6 +9,7 @@ import { unpackFiles } from '../rowCodec.js'
 import { storeWithRecords } from '../storedMutations.js'
 import type { MessageReader, ReadRows } from '../storedQueries.js'
 import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import { ClaimPosition } from './claimPosition.js'
 import type { Patience, PostgresConnections } from './postgresConnections.js'
 import {
   type ClaimedMessages,
@@ -54,8 +55,7 @@ export class PostgresStore implements MessageReader {
   readonly #options: PostgresStoreOptions
   readonly #statements: Record<StatementName, Statement>
   readonly #settlements: RequestBatcher<PostgresChange, ChangeResult>
-  /** The group of each rank that had the last turn in this process. */
-  readonly #lastTurns: (string | null)[] = Array.from({ length: MAX_PRIORITY + 1 }, () => null)
+  readonly #position = new ClaimPosition()
   #operations = 0
   /** Messages that were changed since this process looked for settled ones beyond the number that is kept. */
   #sincePruned = 0
@@ -99,12 +99,12 @@ export class PostgresStore implements MessageReader {
   async claim(most: number): Promise<ClaimedMessages> {
     const rows = await this.#run<
       PostgresClaim & { alive: boolean; later: number | null; seq: number | null }
-    >('claim', [most, this.#options.owner, this.#lastTurns], 'patient')
+    >('claim', [most, this.#options.owner, ...this.#position.parameters], 'patient')
     const [first] = rows
     const messages = rows.filter(({ seq }) => (seq as number | null) !== null)
-    for (const { rank, turn } of messages) this.#lastTurns[rank] = turn
     return {
       alive: first?.alive === true,
+      more: this.#position.advance(messages, most),
       later: first?.later ?? undefined,
       messages: messages.map((row) => openClaim(row, this.#options.cipher)),
     }

@@ -41,7 +41,8 @@ const TEXTS = {
 SELECT coalesce(sum(n), 0)::double precision AS open FROM ${schema}.counts WHERE ${OPEN}`,
 
   /**
-   * $1: messages at most; $2: this process; $3: the group of each rank that had the last turn. Returns messages in the order of their
+   * $1: messages at most; $2: this process; $3: the group of each rank that had the last turn; $4, $5: rank and `seq` of the position
+   * after which to look, or null. Returns messages in the order of their
    * turns. `later`: when the next message is due that can't be claimed yet.
    */
   claim: (schema: string) => `
@@ -50,7 +51,7 @@ WITH gate AS MATERIALIZED (
     EXISTS (SELECT FROM ${schema}.processes WHERE owner = $2::bigint AND seen > now() - interval '${FRESH} ms') AS alive
 ), claimed AS MATERIALIZED (
   SELECT t.* FROM gate
-  CROSS JOIN LATERAL ${schema}.claim_turns(CASE WHEN open AND alive THEN $1::integer ELSE 0 END, $2::bigint, $3::text[]) t
+  CROSS JOIN LATERAL ${schema}.claim_turns(CASE WHEN open AND alive THEN $1::integer ELSE 0 END, $2::bigint, $3::text[], $4::smallint, $5::bigint) t
 ), counted AS (
   INSERT INTO ${schema}.counts (status, n)
   SELECT was, -count(*) FROM claimed GROUP BY was
