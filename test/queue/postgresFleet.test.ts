@@ -67,6 +67,24 @@ describeWith(['postgres'], 'processes that share a queue on Postgres', ({ postgr
     expect(uncertain).toBeLessThan(30)
   }, 120_000)
 
+  it('a process that only sends adds up the counts, so that they stay few without a delivering process', async () => {
+    const queue = postgres.place()
+    const mailer = await testSender({ queue })
+    for (let nth = 0; nth < 120; nth++) await mailer.send(MAIL)
+    await expect
+      .poll(async () => {
+        await mailer.send(MAIL)
+        const [row] = await postgres.query<{ rows: number }>(
+          `SELECT count(*)::integer AS rows FROM ${queue.schema}.counts`,
+        )
+        return row?.rows
+      })
+      .toBeLessThan(100)
+    const { accepted, queued } = await mailer.stats()
+    expect(accepted).toBe(queued)
+    expect(accepted).toBeGreaterThan(120)
+  }, 120_000)
+
   it('while Postgres is down, mail is refused at once, and everything continues by itself when it is back', async () => {
     const own = await startPostgres(tool)
     onTestFinished(() => own.close())
