@@ -9,7 +9,9 @@ const env = {
   SOAK_MAILS: '2000',
   DEAD_HOST_MAILS: '10000',
   FLEET_MAILS: '5000',
-  POSTGRES_WORKER_ROUNDS: '20',
+  POSTGRES_ROUNDS: '20',
+  POSTGRES_WORKER_ROUNDS: '100',
+  TRANSACTIONS: '2000',
   ...process.env,
 }
 const files = ['faults', 'queue', 'workers/smtp', 'threads', 'transports/breaker.test.ts'].map(

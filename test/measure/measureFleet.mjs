@@ -1,123 +1,201 @@
-// What a fleet on Redis costs: Redis commands, bytes and CPU a message, the cost of send(), and messages a second with
-// 1, 2 and 4 workers, each a process of its own, against a sink on the same machine:
-//   npm run build && node test/measure/measureFleet.mjs [--messages 5000] [--workers 1,2,4]
-import { spawn } from 'node:child_process'
+// What a fleet costs and how it scales, on Redis and on Postgres (Linux only):
+//   npm run build && node test/measure/measureFleet.mjs [--queues redis,postgres] [--messages 5000] [--workers 1,2,4]
+// 1. What a message (W1) costs from send() until it is sent, with one worker: commands, bytes, and CPU of the server.
+// 2. Messages per second of workers whose SMTP server answers after 50 ms. They wait more than they work, so one machine is enough.
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { Redis } from 'ioredis'
 import { writeW1 } from '../../dist/src/bench/workload.js'
 import { createMailer } from '../../dist/src/index.js'
-import { tools } from '../support/prerequisites.mjs'
+import { cpuOf, startPostgres, startRedis } from './servers.mjs'
 
 const { values } = parseArgs({
   options: {
+    queues: { type: 'string', default: 'redis,postgres' },
     messages: { type: 'string', default: '5000' },
     workers: { type: 'string', default: '1,2,4' },
   },
 })
 const COUNT = Number(values.messages)
-if (COUNT > 10_000)
-  throw new Error('more than are kept once they are sent (retain.count): the end could not be seen')
-const dist = path.resolve(import.meta.dirname, '../../dist/src')
+/** Milliseconds after which the SMTP server answers. */
+const LATENCY = 50
+/** Connections of each worker. */
+const CONNECTIONS = 2
+/** Seconds that the fleet is measured for, about. */
+const SECONDS = 6
+const SERVERS = { redis: startRedis, postgres: startPostgres }
+const bench = path.resolve(import.meta.dirname, '../../dist/src/bench')
 const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-fleet-'))
-const children = []
+const closing = [() => rm(folder, { recursive: true, force: true })]
+const { template, data } = await writeW1(folder)
 
-/** Starts a program and resolves with its first line. */
-async function start(command, args, env = {}) {
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] })
-  children.push(child)
+/** Starts a server of the benchmark, which prints its port. */
+async function startServer(file, ...args) {
+  const child = spawn(process.execPath, [path.join(bench, file), ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  closing.push(() => child.kill())
   const [line] = await once(child.stdout.setEncoding('utf8'), 'data')
-  child.stdout.resume()
-  return { child, line }
+  return Number(line)
 }
 
-/** Microseconds of CPU a process has used (Linux only). */
-function cpuOf(pid) {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10_000
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
+/** Passes connections on, and counts their bytes. */
+async function startCounter(target) {
+  let bytes = 0
+  const server = net.createServer((client) => {
+    const upstream = net.connect(target, '127.0.0.1')
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ]) {
+      from.on('data', (chunk) => (bytes += chunk.length))
+      from.on('error', () => to.destroy())
+      from.pipe(to)
+    }
+  })
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  closing.push(() => server.close())
+  return { port: server.address().port, bytes: () => bytes }
+}
+
+function startWorkers(count, queue, transport) {
+  const options = {
+    role: 'deliver',
+    queue,
+    templates: folder,
+    retain: { count: 100_000 },
+    transport: { url: `smtp://127.0.0.1:${transport}`, connections: CONNECTIONS },
+  }
+  return Promise.all(
+    Array.from({ length: count }, async () => {
+      const child = fork(path.resolve(import.meta.dirname, '../support/fleetWorker.mjs'), [
+        JSON.stringify(options),
+      ])
+      closing.push(() => child.kill('SIGKILL'))
+      await once(child, 'message')
+      return child
+    }),
+  )
+}
+
+async function end(workers) {
+  for (const worker of workers) {
+    worker.kill('SIGTERM')
+    await once(worker, 'exit')
+  }
+}
+
+function openSender(queue) {
+  return createMailer({
+    role: 'send',
+    from: 'Acme <hello@acme.example>',
+    queue,
+    templates: folder,
+    limits: { queue: 1_000_000 },
+    retain: { count: 100_000 },
+  })
+}
+
+async function send(mailer, count) {
+  for (let sent = 0; sent < count; sent += 50)
+    await Promise.all(
+      Array.from({ length: Math.min(50, count - sent) }, (_, n) =>
+        mailer.send({ to: `user${sent + n}@example.com`, template, data }),
+      ),
+    )
+}
+
+async function untilSent(mailer, count) {
+  while ((await mailer.stats()).sent < count) await sleep(50)
+}
+
+/** Sends and delivers messages with one worker, and returns what each of them cost. */
+async function costOf(server, queue, sink) {
+  const mailer = await openSender(queue)
+  const [worker] = await startWorkers(1, queue, sink)
+  await send(mailer, 500)
+  await untilSent(mailer, 500)
+  await mailer.pause()
+  const before = await server.usage()
+  const own = process.cpuUsage()
+  await send(mailer, COUNT)
+  const { user, system } = process.cpuUsage(own)
+  const accepted = await server.usage()
+  const workerBefore = cpuOf(worker.pid)
+  await mailer.resume()
+  await untilSent(mailer, 500 + COUNT)
+  const after = await server.usage()
+  const cost = {
+    commands: Number(((after.commands - before.commands) / COUNT).toFixed(2)),
+    'log, bytes': Math.round((after.log - before.log) / COUNT),
+    'server CPU to accept, µs': Math.round((accepted.cpu - before.cpu) / COUNT),
+    'to deliver, µs': Math.round((after.cpu - accepted.cpu) / COUNT),
+    'CPU of send(), µs': Math.round((user + system) / COUNT),
+    'CPU of the worker, µs': Math.round((cpuOf(worker.pid) - workerBefore) / COUNT),
+  }
+  await mailer.close()
+  await end([worker])
+  return cost
+}
+
+/** Messages per second of some workers whose SMTP server is slow. */
+async function rateOf(queue, workers, slow) {
+  const mailer = await openSender(queue)
+  const perSecond = (workers * CONNECTIONS * 1_000) / LATENCY
+  const fleet = await startWorkers(workers, queue, slow)
+  // So that each has rendered, connected, and found its window.
+  const warmUp = Math.round(2 * perSecond)
+  await send(mailer, warmUp)
+  await untilSent(mailer, warmUp)
+  await mailer.pause()
+  const count = Math.round(SECONDS * perSecond)
+  await send(mailer, count)
+  const start = performance.now()
+  await mailer.resume()
+  await untilSent(mailer, warmUp + count)
+  const seconds = (performance.now() - start) / 1_000
+  await mailer.close()
+  await end(fleet)
+  return count / seconds
 }
 
 try {
-  const { 'redis-server': tool } = (await tools()).tools
-  if (tool === undefined) throw new Error('redis-server is needed')
-  const port = await freePort()
-  const url = `redis://127.0.0.1:${port}`
-  const settings = ['--port', port, '--dir', folder, '--save', '', '--appendonly', 'yes'].map(String)
-  const { child: server } = await start(tool.command, [...tool.args, ...settings], tool.env)
-  const redis = new Redis(url)
-  const number = async (section, field) =>
-    Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(await redis.info(section))?.[1] ?? 0)
-  const { line: sink } = await start(process.execPath, [path.join(dist, 'bench/sink.js')])
-  const { template, data } = await writeW1(folder)
-
-  for (const count of values.workers.split(',').map(Number)) {
-    const queue = { url, prefix: `fleet-${count}` }
-    const mailer = await createMailer({ role: 'send', from: 'Acme <hello@acme.example>', queue })
-    const memory = await number('memory', 'used_memory')
-    await redis.config('RESETSTAT')
-    const before = { own: process.cpuUsage(), redis: cpuOf(server.pid), at: performance.now() }
-    for (let sent = 0; sent < COUNT; sent += 50)
-      await Promise.all(
-        Array.from({ length: 50 }, (_, n) =>
-          mailer.send({ to: `user${sent + n}@example.com`, template, data }),
-        ),
-      )
-    const { user, system } = process.cpuUsage(before.own)
-    const accepted = (performance.now() - before.at) / 1_000
-    const bytes = ((await number('memory', 'used_memory')) - memory) / COUNT
-    console.log(
-      `enqueued ${(COUNT / accepted).toFixed(0)}/s; send() ${((user + system) / COUNT).toFixed(0)} µs of CPU; ` +
-        `${bytes.toFixed(0)} bytes of Redis memory a waiting message`,
-    )
-
-    const flags = ['--transport', `smtp://127.0.0.1:${sink.trim()}`, '--queue', url, '--prefix', queue.prefix]
-    const main = path.join(dist, 'cli/main.js')
-    // So that they begin together.
-    await mailer.pause()
-    const workers = await Promise.all(
-      Array.from({ length: count }, () =>
-        start(process.execPath, [main, 'worker', ...flags, '--templates', folder]),
-      ),
-    )
-    const used = () => workers.reduce((sum, { child }) => sum + cpuOf(child.pid), 0)
-    const started = used()
-    const at = performance.now()
-    await mailer.resume()
-    while ((await mailer.stats()).sent < COUNT) await sleep(20)
-    const seconds = (performance.now() - at) / 1_000
-    const cpu = (used() - started) / COUNT
-    const commands = (await number('stats', 'total_commands_processed')) / COUNT
-    const network =
-      ((await number('stats', 'total_net_input_bytes')) + (await number('stats', 'total_net_output_bytes'))) /
-      COUNT
-    console.log(
-      `${count} workers: ${(COUNT / seconds).toFixed(0)} messages/s; a message: ${commands.toFixed(1)} commands, ` +
-        `${network.toFixed(0)} bytes to and from Redis, ${((cpuOf(server.pid) - before.redis) / COUNT).toFixed(0)} µs of Redis' CPU, ` +
-        `${cpu.toFixed(0)} µs of the workers' (the template compiled in each included)`,
-    )
-    await mailer.close()
-    for (const { child } of workers) {
-      child.kill('SIGTERM')
-      await once(child, 'exit')
+  const sink = await startServer('sink.js')
+  const slow = await startServer('delay.js', '127.0.0.1', `${sink}`, `${LATENCY}`)
+  const costs = {}
+  const rates = {}
+  for (const name of values.queues.split(',')) {
+    const server = await SERVERS[name]()
+    closing.push(() => server.close())
+    const at = (port, place) => ({
+      url: server.url.replace(`:${server.port}`, `:${port}`),
+      ...(name === 'redis' ? { prefix: place } : { schema: place }),
+    })
+    costs[name] = await costOf(server, at(server.port, 'cost'), sink)
+    // Apart from that: what counts the bytes costs CPU.
+    const counter = await startCounter(server.port)
+    await costOf(server, at(counter.port, 'bytes'), sink)
+    costs[name].bytes = Math.round(counter.bytes() / (500 + COUNT))
+    console.log(name, costs[name])
+    rates[name] = {}
+    let one
+    for (const count of values.workers.split(',').map(Number)) {
+      const rate = await rateOf(at(server.port, `workers_${count}`), count, slow)
+      one ??= rate
+      console.log(`${name}, ${count} workers: ${rate.toFixed(1)} messages/s`)
+      rates[name][`${count} workers`] = `${rate.toFixed(0)}/s (${(rate / one).toFixed(2)} times)`
     }
   }
-  redis.disconnect()
+  console.log('What a message costs')
+  console.table(costs)
+  console.log(`Messages per second, answers after ${LATENCY} ms, ${CONNECTIONS} connections per worker`)
+  console.table(rates)
 } finally {
-  for (const child of children) child.kill('SIGKILL')
-  await rm(folder, { recursive: true, force: true })
+  for (const close of closing.reverse()) await close()
 }

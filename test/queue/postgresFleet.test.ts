@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
+import { connect, createServer, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { createMailer, type Logger } from 'threadpost'
 import { expect, it, onTestFinished } from 'vitest'
 import { endProcess, startFleetWorker } from '../support/fleet.js'
 import { testFleet } from '../support/fleetSuite.js'
+import { join, listenOnLoopback } from '../support/loopback.js'
 import { mailerWithInbox, testInbox, testMailer, testSender } from '../support/mailer.js'
 import { startPostgres, usePostgres } from '../support/postgres.js'
 import { environment, main } from '../support/serve.js'
@@ -11,6 +13,25 @@ import { describeWith } from '../support/tools.js'
 
 const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
 const run = promisify(execFile)
+
+/** An address whose connections go to one server or another, as those of a name or a proxy in front of a cluster. */
+async function startSwitch(first: number): Promise<{ port: number; switchTo: (port: number) => void }> {
+  let target = first
+  const clients = new Set<Socket>()
+  const port = await listenOnLoopback(
+    createServer((client) => {
+      clients.add(client)
+      join(client, connect(target, '127.0.0.1'))
+    }),
+  )
+  return {
+    port,
+    switchTo(next) {
+      target = next
+      for (const client of clients) client.destroy()
+    },
+  }
+}
 
 describeWith(['postgres'], 'processes that share a queue on Postgres', ({ postgres: tool }) => {
   const postgres = usePostgres(tool)
@@ -46,6 +67,24 @@ describeWith(['postgres'], 'processes that share a queue on Postgres', ({ postgr
     expect(uncertain).toBeLessThan(30)
   }, 120_000)
 
+  it('a process that only sends adds up the counts, so that they stay few without a delivering process', async () => {
+    const queue = postgres.place()
+    const mailer = await testSender({ queue })
+    for (let nth = 0; nth < 120; nth++) await mailer.send(MAIL)
+    await expect
+      .poll(async () => {
+        await mailer.send(MAIL)
+        const [row] = await postgres.query<{ rows: number }>(
+          `SELECT count(*)::integer AS rows FROM ${queue.schema}.counts`,
+        )
+        return row?.rows
+      })
+      .toBeLessThan(100)
+    const { accepted, queued } = await mailer.stats()
+    expect(accepted).toBe(queued)
+    expect(accepted).toBeGreaterThan(120)
+  }, 120_000)
+
   it('while Postgres is down, mail is refused at once, and everything continues by itself when it is back', async () => {
     const own = await startPostgres(tool)
     onTestFinished(() => own.close())
@@ -72,6 +111,46 @@ describeWith(['postgres'], 'processes that share a queue on Postgres', ({ postgr
     expect(logged.filter((line) => line === 'Postgres is unavailable')).toHaveLength(1)
     expect(logged.join()).toContain('does not write through')
   }, 60_000)
+
+  it('when a standby is promoted, mail is accepted again and delivered, and nothing that was accepted is lost', async () => {
+    const primary = await startPostgres(tool)
+    onTestFinished(() => primary.close())
+    const standby = await startPostgres(tool, undefined, primary)
+    onTestFinished(() => standby.close())
+    // A commit waits until the standby has it, and mail that was accepted is on both.
+    await primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await primary.query('SELECT pg_reload_conf()')
+    const address = await startSwitch(primary.port)
+    const queue = { url: primary.url.replace(`:${primary.port}/`, `:${address.port}/`) }
+    const { mailer, inbox } = await mailerWithInbox({ queue }, { keep: 100 })
+    const sender = await testSender({ queue })
+    expect((await sender.sendAndWait(MAIL)).status).toBe('sent')
+    await mailer.pause()
+    const { id } = await sender.send(MAIL)
+
+    await primary.stop('SIGKILL')
+    await expect(sender.send(MAIL)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    address.switchTo(standby.port)
+    // A standby answers, but it refuses to write.
+    await expect
+      .poll(() => sender.send(MAIL).catch((error: unknown) => String(error)))
+      .toContain('read-only transaction')
+    expect(await sender.find(id)).toMatchObject({ status: 'held', heldReason: 'paused' })
+    await standby.query('SELECT pg_promote()')
+
+    await expect
+      .poll(() =>
+        sender.send(MAIL).then(
+          () => 'accepted',
+          () => 'refused',
+        ),
+      )
+      .toBe('accepted')
+    await mailer.resume()
+    expect(await sender.wait(id)).toMatchObject({ status: 'sent', uncertain: false })
+    await expect.poll(async () => (await sender.stats()).sent).toBe(3)
+    expect(inbox.count).toBe(3)
+  }, 120_000)
 
   it('the command migrates, prints the same script, and a mailer that may not migrate says what to do', async () => {
     const { url, schema } = postgres.place()

@@ -26,10 +26,14 @@ export interface PostgresServer {
   close(): Promise<void>
 }
 
-/** @param settings of postgresql.conf; without any, nothing is written through to the disk */
+/**
+ * @param settings of postgresql.conf; without any, nothing is written through to the disk
+ * @param primary if given, the server is a standby that streams from it
+ */
 export async function startPostgres(
   tool: Tool,
   settings: Record<string, string> = { fsync: 'off' },
+  primary?: PostgresServer,
 ): Promise<PostgresServer> {
   const folder = await mkdtemp(path.join(tmpdir(), 'threadpost-postgres-'))
   if (asRoot) await chown(folder, NOBODY, NOBODY)
@@ -37,14 +41,17 @@ export async function startPostgres(
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const options = { ...unprivileged, env: { ...process.env, ...tool.env, LC_ALL: 'C' }, cwd: folder }
-  const initdb = path.join(path.dirname(await realpath(tool.command)), 'initdb')
-  const created = spawn(
-    initdb,
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'],
-    { ...options, stdio: ['ignore', 'ignore', 'inherit'] },
-  )
-  const [code] = (await once(created, 'exit')) as [number | null]
-  if (code !== 0) throw new Error(`initdb ended with ${code}`)
+  const programs = path.dirname(await realpath(tool.command))
+  const [program, ...args] =
+    primary === undefined
+      ? ['initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
+      : ['pg_basebackup', '-D', data, '-d', primary.url, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']
+  const creating = spawn(path.join(programs, program), args, {
+    ...options,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const [code] = (await once(creating, 'exit')) as [number | null]
+  if (code !== 0) throw new Error(`${program} ended with ${code}`)
 
   let child: ChildProcess | undefined
   const server: PostgresServer = {

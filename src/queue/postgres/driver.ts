@@ -81,7 +81,6 @@ export class PostgresQueue implements QueueDriver {
     this.#store = new PostgresStore(connections, {
       schema,
       owner,
-      limit,
       count: retain.count,
       keepKey: retain.keys,
       cipher,
@@ -92,7 +91,7 @@ export class PostgresQueue implements QueueDriver {
     }
     this.records = sealed?.(records) ?? records
     this.transfer = postgresTransfer(this.#store, connections, schema, retain.keys, cipher)
-    this.#acceptor = new PostgresAcceptor(this.#store, { changed: onChange })
+    this.#acceptor = new PostgresAcceptor(this.#store, { limit, changed: onChange })
     const queries = storedQueries(this.#store, orPostgresUnavailable)
     ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
     this.#mutations = new StoredMutations(this.#store, {

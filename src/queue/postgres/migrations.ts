@@ -1,4 +1,5 @@
 import { STATUS_NUMBERS } from '../storedRow.js'
+import { functionsIn, SAFE_PATH } from './functions.js'
 import { channelsOf } from './statements.js'
 
 /** A change of the schema. Migrations are only ever appended: a released one never changes. */
@@ -8,9 +9,6 @@ export interface Migration {
   /** @param schema quoted name of the schema */
   sql: (schema: string) => string
 }
-
-/** A function's names mean the same for every caller, whose own search path may lead to functions and operators of others. */
-const SAFE_PATH = 'SET search_path = pg_catalog, pg_temp'
 
 const { queued, sending, deferred, held } = STATUS_NUMBERS
 
@@ -102,115 +100,9 @@ CREATE UNLOGGED TABLE ${schema}.permits (
 COMMENT ON TABLE ${schema}.states IS 'status ${sending} is sending; owner is the delivering process';`,
 }
 
-/** Functions that lock before they read, so that a statement alone can't do their work. */
 const FUNCTIONS: Migration = {
-  title: 'functions for records, for the rates of transports, and for the turns of groups',
-  sql: (schema) => `
-CREATE FUNCTION ${schema}.now_ms() RETURNS double precision LANGUAGE sql VOLATILE ${SAFE_PATH} AS $$
-  SELECT extract(epoch FROM clock_timestamp())::double precision * 1000
-$$;
-
--- Changes records: see src/queue/records.ts. Keys are locked in their order, so that two calls can't wait for each other.
-CREATE FUNCTION ${schema}.write_records(changes json) RETURNS void LANGUAGE plpgsql ${SAFE_PATH} AS $$
-DECLARE
-  change record;
-  known jsonb;
-BEGIN
-  FOR change IN
-    SELECT c.*, t.nth FROM json_array_elements(changes) WITH ORDINALITY AS t(value, nth),
-      json_to_record(t.value) AS c(key text, "keepUntil" double precision, add jsonb, raise jsonb, document text, remove boolean)
-    ORDER BY c.key COLLATE "C", t.nth
-  LOOP
-    IF change.remove THEN
-      DELETE FROM ${schema}.records WHERE key = change.key;
-      CONTINUE;
-    END IF;
-    DELETE FROM ${schema}.records WHERE key = change.key AND keep_until <= ${schema}.now_ms();
-    INSERT INTO ${schema}.records (key, keep_until, numbers, changed_at)
-      VALUES (change.key, change."keepUntil", '{}', clock_timestamp()) ON CONFLICT (key) DO NOTHING;
-    SELECT numbers INTO known FROM ${schema}.records WHERE key = change.key FOR UPDATE;
-    SELECT known || coalesce(jsonb_object_agg(name, coalesce((known ->> name)::double precision, 0) + amount::double precision), '{}')
-      INTO known FROM jsonb_each_text(coalesce(change.add, '{}')) AS a(name, amount);
-    SELECT known || coalesce(jsonb_object_agg(name, greatest((known ->> name)::double precision, least::double precision)), '{}')
-      INTO known FROM jsonb_each_text(coalesce(change.raise, '{}')) AS r(name, least);
-    UPDATE ${schema}.records SET numbers = known, document = coalesce(change.document, document),
-      keep_until = change."keepUntil", changed_at = clock_timestamp() WHERE key = change.key;
-  END LOOP;
-END $$;
-
--- Hands out the permits of a transport with a rate, for all processes together: see src/queue/distributedRateLimiter.ts. The
--- same name again returns the permits that the request has got already. \`next\`: ms until the next permit is free, if known.
-CREATE FUNCTION ${schema}.request_permits(the_transport text, most integer, wanted integer, name text, lease double precision,
-  returned json, OUT granted integer, OUT next double precision) LANGUAGE plpgsql ${SAFE_PATH} AS $$
-DECLARE
-  now_ms double precision;
-BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended('${schema}.permits.' || the_transport, 0));
-  now_ms := ${schema}.now_ms();
-  UPDATE ${schema}.permits p SET free_at = now_ms + r.after
-    FROM json_to_recordset(returned) AS r(id text, after double precision)
-    WHERE p.transport = the_transport AND p.id = r.id;
-  DELETE FROM ${schema}.permits p WHERE p.transport = the_transport AND p.free_at <= now_ms;
-  SELECT count(*) INTO granted FROM ${schema}.permits p
-    WHERE p.transport = the_transport AND p.id = ANY (ARRAY(SELECT name || ':' || g FROM generate_series(1, wanted) g));
-  IF granted = 0 AND wanted > 0 THEN
-    SELECT greatest(0, least(wanted, most - count(*))) INTO granted FROM ${schema}.permits p WHERE p.transport = the_transport;
-    INSERT INTO ${schema}.permits SELECT the_transport, name || ':' || g, now_ms + lease FROM generate_series(1, granted) g;
-  END IF;
-  SELECT coalesce(min(p.free_at) - now_ms, 0) INTO next FROM ${schema}.permits p WHERE p.transport = the_transport;
-  IF next > 2000 THEN next := NULL; END IF;
-END $$;
-
--- Claims messages for a process: by rank, and within a rank one of each group in turn. last_turns: the group of each rank that had
--- the last turn. Each message costs one look into the index; those of a rank are claimed at once if they are of one group. Rows
--- that another process is claiming are skipped. Each look sees what was committed before it, and so must the reading of the rest
--- of the message: it is part of the same statement. The settings keep the plans the same however many rows there are.
-CREATE FUNCTION ${schema}.claim_turns(most integer, the_owner bigint, last_turns text[])
-  RETURNS TABLE (nth integer, was smallint, state ${schema}.states, message ${schema}.messages, content text, files text) LANGUAGE plpgsql ${SAFE_PATH}
-  SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
-DECLARE
-  the_rank smallint := -1;
-  -- The group whose turn is next is the first one that is not less.
-  next_turn text;
-  is_single boolean;
-  claimed record;
-  before integer;
-BEGIN
-  nth := 0;
-  WHILE nth < most LOOP
-    the_rank := (SELECT s.rank FROM ${schema}.states s WHERE s.ready AND s.rank > the_rank ORDER BY s.rank LIMIT 1);
-    EXIT WHEN the_rank IS NULL;
-    is_single := (SELECT s.turn FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank ORDER BY s.turn LIMIT 1)
-      = (SELECT s.turn FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank ORDER BY s.turn DESC LIMIT 1);
-    next_turn := CASE WHEN is_single THEN '' ELSE coalesce(last_turns[the_rank + 1] || chr(1), '') END;
-    LOOP
-      before := nth;
-      FOR claimed IN
-        WITH picked AS MATERIALIZED (
-          SELECT s.seq, s.status FROM ${schema}.states s WHERE s.ready AND s.rank = the_rank AND s.turn >= next_turn
-          ORDER BY s.rank, s.turn, s.seq LIMIT CASE WHEN is_single THEN most - nth ELSE 1 END FOR UPDATE SKIP LOCKED
-        ), taken AS (
-          UPDATE ${schema}.states s SET status = ${sending}, ready = NULL, next_at = NULL, held_for = NULL, owner = the_owner,
-            claimed_at = clock_timestamp(), rev = s.rev + 1
-          FROM picked WHERE s.seq = picked.seq RETURNING picked.status AS was, s AS state
-        )
-        SELECT taken.was, taken.state, m AS message, c.content, c.files FROM taken
-        CROSS JOIN LATERAL (SELECT * FROM ${schema}.messages m WHERE m.seq = (taken.state).seq OFFSET 0) m
-        LEFT JOIN LATERAL (SELECT * FROM ${schema}.contents c WHERE c.seq = (taken.state).seq OFFSET 0) c ON true
-        ORDER BY m.seq
-      LOOP
-        nth := nth + 1; was := claimed.was; state := claimed.state;
-        message := claimed.message; content := claimed.content; files := claimed.files;
-        RETURN NEXT;
-        -- The least text after the group's name: the next turn is another group's.
-        next_turn := state.turn || chr(1);
-      END LOOP;
-      EXIT WHEN is_single OR nth >= most OR (nth = before AND next_turn = '');
-      -- After the last group, the first one has its turn.
-      IF nth = before THEN next_turn := ''; END IF;
-    END LOOP;
-  END LOOP;
-END $$;`,
+  title: 'functions for messages, records, the rates of transports, and the turns of groups',
+  sql: functionsIn,
 }
 
 /** Milliseconds until a submitted mail expires that names no time itself: the default of `maxAge`. */

@@ -2,17 +2,20 @@ import { type MailJob, newState } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { ChangeListener, EnqueueResult } from '../driver.js'
 import { mayHaveCommitted, postgresProblem } from './postgresConnections.js'
-import { type PackedMessage, type Insertion, type KnownMessage, type Run } from './postgresRows.js'
+import type { KnownMessage, PackedMessage, Run } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
+import { QueueRoom } from './queueRoom.js'
 
 /** Messages in one statement at most. */
 const MAX_BATCH = 100
 /** Characters of heads, contents and files in one statement at most; a larger message has a statement of its own. */
 const MAX_SIZE = 4 * 1024 * 1024
 /** Statements that run at a time: while they run, others gather. */
-const MAX_RUNNING = 3
+const MAX_RUNNING = 2
 
 interface AcceptorOptions {
+  /** Open messages at most. */
+  limit: number
   changed: ChangeListener
 }
 
@@ -25,10 +28,15 @@ export class PostgresAcceptor {
   readonly #options: AcceptorOptions
   readonly #plain: RequestBatcher<MailJob, EnqueueResult>
   readonly #keyed: RequestBatcher<MailJob, EnqueueResult>
+  readonly #room: QueueRoom
 
   constructor(store: PostgresStore, options: AcceptorOptions) {
     this.#store = store
     this.#options = options
+    this.#room = new QueueRoom(options.limit, async () => {
+      await store.fold()
+      return store.open()
+    })
     this.#plain = new RequestBatcher(MAX_BATCH, (jobs) => this.#acceptBatch(jobs), MAX_RUNNING)
     this.#keyed = new RequestBatcher(MAX_BATCH, (jobs) => this.#acceptBatch(jobs), MAX_RUNNING)
   }
@@ -67,12 +75,12 @@ export class PostgresAcceptor {
   }
 
   async #insert(part: readonly PackedMessage[], run: Run): Promise<EnqueueResult[]> {
-    const insertions = await this.#store.insert(part, run)
-    const existing = part.filter((_, index) => insertions[index] === 'known')
-    const known = existing.length === 0 ? [] : await this.#store.known(existing, run)
+    const most = this.#room.take(part.length) ? null : this.#options.limit
+    const others = await this.#store.insert(part, most, run)
     return part.map((packed, index): EnqueueResult => {
-      const insertion: Insertion = insertions[index] ?? 'full'
-      return insertion === 'known' ? resultOf(packed, known[existing.indexOf(packed)]) : { result: insertion }
+      const other = others.get(index)
+      if (other === undefined) return { result: 'queued' }
+      return other.isFull ? { result: 'full' } : resultOf(packed, other.known)
     })
   }
 

@@ -24,10 +24,10 @@ const MAX_RECONNECT_DELAY = 1_000
 
 /**
  * Settings of each session. The statements look rows up by an index only. Without these, a plan that was made while a table
- * was small would read all of it when it is large.
+ * was small would read all of it when it is large. Each statement is planned once, and not for its first values again and again.
  */
 const SESSION =
-  '-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_sort=on'
+  '-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_sort=on'
 
 type PgModule = Pick<typeof Pg, 'Pool' | 'Client'>
 

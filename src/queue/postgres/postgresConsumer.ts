@@ -8,7 +8,6 @@ import {
   settle,
   type Settlement,
 } from '../../message/messageState.js'
-import { WindowCounter } from '../../structures/windowCounter.js'
 import type { Admit, ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
 import { unpackClaimed, unpackFiles, unpackState } from '../rowCodec.js'
 import { recoverStored, type Withdrawal } from '../storedMutations.js'
@@ -50,7 +49,7 @@ interface Delivery {
 
 /**
  * Delivers messages in this process. It claims as many messages as there are free slots, and, while many deliveries end, as many
- * as end in a moment: a slot does not wait for Postgres. One claim runs at a time, so that busy times make large claims.
+ * as end while it claims: a slot does not wait for Postgres. One claim runs at a time, so that busy times make large claims.
  *
  *     wake(), poll, a free slot ──► claim ──► claimed ── a slot is free ──► delivery ──► settlement ──► stored
  *                                               └── drain(): requeued
@@ -58,7 +57,6 @@ interface Delivery {
 export class PostgresConsumer {
   readonly #consumer: Consumer
   readonly #options: PostgresConsumerOptions
-  readonly #ended = new WindowCounter()
   readonly #deliveries = new Map<string, Delivery>()
   /** Claimed messages that wait for a slot, the first in line first. */
   #claimed: Delivery[] = []
@@ -66,6 +64,9 @@ export class PostgresConsumer {
   readonly #submissions: Submissions
   /** Deliveries in progress, those of withdrawn messages included. */
   #running = 0
+  #ended = 0
+  /** Deliveries that ended while the last claim ran: as many may end during the next one. */
+  #endedPerClaim = 0
   #claiming = false
   /** Whether there may be messages that can be claimed. */
   #mayHaveMore = true
@@ -161,9 +162,10 @@ export class PostgresConsumer {
     if (wanted <= 0) return
     this.#claiming = true
     this.#mayHaveMore = false
+    const ended = this.#ended
     try {
-      const { alive, later, messages } = await this.#options.store.claim(wanted)
-      if (messages.length === wanted || !alive) this.#mayHaveMore = true
+      const { alive, later, more, messages } = await this.#options.store.claim(wanted)
+      if (more || !alive) this.#mayHaveMore = true
       for (const row of messages) this.#take(row)
       if (!alive) await this.#options.revive()
       if (later !== undefined) await this.#expectLater(later)
@@ -173,15 +175,20 @@ export class PostgresConsumer {
       await new Promise((resolve) => setTimeout(resolve, CLAIM_RETRY_DELAY))
     }
     this.#claiming = false
+    this.#endedPerClaim = this.#ended - ended
     this.#onIdle?.()
     this.#startDeliveries()
     void this.#claim()
   }
 
-  /** Messages to claim: for the free slots, and for those that will be free in a moment. */
+  /**
+   * Messages to claim: for the free slots, and for those that will be free during this claim and the next one. None while
+   * there are enough for the time of a claim, so that each claim takes many.
+   */
   get #wanted(): number {
-    const prefetch = Math.min(this.#ended.recent, MAX_PREFETCH)
-    return this.#consumer.slots + prefetch - this.#running - this.#claimed.length
+    const perClaim = Math.min(this.#endedPerClaim, MAX_PREFETCH / 2)
+    if (this.#claimed.length > perClaim) return 0
+    return this.#consumer.slots + 2 * perClaim - this.#running - this.#claimed.length
   }
 
   #take(row: PostgresClaim): void {
@@ -241,8 +248,9 @@ export class PostgresConsumer {
     // A message that waits for its transport's budget needs no slot.
     setImmediate(() => void this.#claim())
     const settlement = await delivered
-    this.#ended.count(performance.now())
+    this.#ended++
     this.#running--
+    if (this.#running === 0 && !this.#claiming) this.#endedPerClaim = 0
     if (this.#deliveries.get(job.id) === delivery) {
       settle(state, settlement, Date.now())
       void this.#outcomes.store(row, job, state, 0).finally(() => {

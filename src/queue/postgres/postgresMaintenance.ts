@@ -10,6 +10,8 @@ const INTERVAL = 500
 const HEARTBEAT_EVERY = 3
 const RECOVER_EVERY = 4
 const PRUNE_EVERY = 10
+/** Milliseconds after the start in which no process counts as dead: after a failover, each has shown that it is alive by then. */
+const START_GRACE = 3_000
 
 export interface PostgresMaintenanceOptions {
   store: PostgresStore
@@ -29,7 +31,7 @@ export class PostgresMaintenance {
   #timer: NodeJS.Timeout | undefined
   #runs = 0
   /** On `performance.now()`'s clock: until then no process counts as dead, since its heartbeats failed as this one's did. */
-  #graceUntil = 0
+  #graceUntil = performance.now() + START_GRACE
   #closed = false
 
   constructor(options: PostgresMaintenanceOptions) {

@@ -42,6 +42,8 @@ export interface PostgresClaim extends PostgresRow {
 export interface ClaimedMessages {
   /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
   alive: boolean
+  /** Whether there may be more messages. */
+  more: boolean
   /** Time from which the next message can be claimed that can't be yet. */
   later: number | undefined
   messages: PostgresClaim[]
@@ -216,9 +218,6 @@ export function packRange({ from, to, limit }: RecordRange): object {
   return { from: from.replaceAll('\0', '\x01'), to: to.replaceAll('\0', '\x01'), limit }
 }
 
-/** The result of inserting a message; `known`: its id or its key exists. */
-export type Insertion = 'queued' | 'full' | 'known'
-
 /** The message that has an id or a key already. */
 export interface KnownMessage {
   id: string
@@ -226,16 +225,17 @@ export interface KnownMessage {
   fingerprint: string | null
 }
 
+/** A row of `enqueue`: a message that was not inserted. */
+export type NotInsertedRow = { nth: number; full: boolean } & (KnownMessage | { id: null })
+
+/** Why a message was not inserted: the queue is full, or another message has its id or key, unless it was just deleted. */
+export interface NotInserted {
+  isFull: boolean
+  known: KnownMessage | undefined
+}
+
 /** Runs a statement and returns its rows: on a connection of the queue, or in a caller's transaction. */
 export type Run = (text: Statement, values: readonly unknown[]) => Promise<unknown[]>
-
-export interface ClaimedMessages {
-  /** Whether this process counts as alive; if not, it claims nothing until its next heartbeat. */
-  alive: boolean
-  /** Time from which the next message can be claimed that can't be yet. */
-  later: number | undefined
-  messages: PostgresClaim[]
-}
 
 /** The reply of the statement `stats`. */
 export interface StatsRow {

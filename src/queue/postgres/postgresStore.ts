@@ -1,5 +1,5 @@
 import { isId } from '../../message/ids.js'
-import { type MailJob, MAX_PRIORITY, type Status } from '../../message/messageState.js'
+import type { MailJob, Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
@@ -9,12 +9,13 @@ import { unpackFiles } from '../rowCodec.js'
 import { storeWithRecords } from '../storedMutations.js'
 import type { MessageReader, ReadRows } from '../storedQueries.js'
 import { type LoadedRow, STATUS_NUMBERS, type StoredRow } from '../storedRow.js'
+import { ClaimPosition } from './claimPosition.js'
 import type { Patience, PostgresConnections } from './postgresConnections.js'
 import {
   type ClaimedMessages,
   openClaim,
-  type Insertion,
-  type KnownMessage,
+  type NotInserted,
+  type NotInsertedRow,
   type PackedChange,
   type PackedMessage,
   packMessage,
@@ -27,12 +28,12 @@ import {
   type StatsRow,
   unpackStats,
 } from './postgresRows.js'
-import { type Statement, type StatementName, statementsFor } from './statements.js'
+import { PRUNE_AFTER, type Statement, type StatementName, statementsFor } from './statements.js'
 
 /** Messages in one statement at most. */
 const MAX_BATCH = 100
-/** Settlements that run at a time: while they run, others gather. */
-const MAX_SETTLEMENTS = 2
+/** Settlements that run at a time: while one runs, others gather. */
+const MAX_SETTLEMENTS = 1
 /** Larger than the position of any message. */
 const MAX_POSITION = Number.MAX_SAFE_INTEGER
 
@@ -40,8 +41,6 @@ interface PostgresStoreOptions {
   schema: string
   /** Name of this process. */
   owner: string
-  /** Open messages at most. */
-  limit: number
   /** Settled messages that are kept at most. */
   count: number
   /** Milliseconds for which an idempotency key is remembered at least. */
@@ -56,9 +55,10 @@ export class PostgresStore implements MessageReader {
   readonly #options: PostgresStoreOptions
   readonly #statements: Record<StatementName, Statement>
   readonly #settlements: RequestBatcher<PostgresChange, ChangeResult>
-  /** The group of each rank that had the last turn in this process. */
-  readonly #lastTurns: (string | null)[] = Array.from({ length: MAX_PRIORITY + 1 }, () => null)
+  readonly #position = new ClaimPosition()
   #operations = 0
+  /** Messages that were changed since this process looked for settled ones beyond the number that is kept. */
+  #sincePruned = 0
 
   constructor(connections: PostgresConnections, options: PostgresStoreOptions) {
     this.#connections = connections
@@ -67,7 +67,6 @@ export class PostgresStore implements MessageReader {
     this.#settlements = new RequestBatcher(MAX_BATCH, (all) => this.#store(all, 'patient'), MAX_SETTLEMENTS)
   }
 
-  /** A message as the statements take it. */
   pack(job: MailJob): PackedMessage {
     return packMessage(job, this.#options.keepKey, this.#options.cipher)
   }
@@ -75,38 +74,37 @@ export class PostgresStore implements MessageReader {
   /** A statement for a caller, on a connection of the queue. */
   readonly quick: Run = (statement, values) => this.#connections.run(statement, values, 'quick')
 
-  /** Inserts messages, each id and each key once. */
-  async insert(messages: readonly PackedMessage[], run: Run): Promise<Insertion[]> {
-    const most = this.#options.limit
+  /**
+   * Inserts messages, each id and each key once.
+   * @param most open messages at most, or null: there is room for all
+   * @returns those that were not inserted, by their position
+   */
+  async insert(
+    messages: readonly PackedMessage[],
+    most: number | null,
+    run: Run,
+  ): Promise<Map<number, NotInserted>> {
     const input = JSON.stringify(messages.map((message, nth) => ({ nth, most, ...message })))
-    const rows = (await run(this.#statements.enqueue, [input])) as { result: Insertion }[]
-    return rows.map(({ result }) => result)
+    const rows = (await run(this.#statements.enqueue, [input])) as NotInsertedRow[]
+    return new Map(
+      rows.map(({ nth, full, ...row }) => [nth, { isFull: full, known: row.id === null ? undefined : row }]),
+    )
   }
 
-  /** Reads who has the ids or the keys; undefined if nobody has. */
-  async known(
-    messages: readonly Pick<PackedMessage, 'id' | 'key' | 'otherKeys'>[],
-    run: Run,
-  ): Promise<(KnownMessage | undefined)[]> {
-    const input = JSON.stringify(messages.map(({ id, key, otherKeys }, nth) => ({ nth, id, key, otherKeys })))
-    const rows = (await run(this.#statements.known, [input])) as (KnownMessage & {
-      nth: number
-      id: string | null
-    })[]
-    const found: (KnownMessage | undefined)[] = messages.map(() => undefined)
-    for (const row of rows) if ((row.id as string | null) !== null) found[row.nth] = row
-    return found
+  /** The number of open messages. */
+  async open(): Promise<number> {
+    return (await this.#run<{ open: number }>('open', [], 'quick'))[0]?.open ?? 0
   }
 
   async claim(most: number): Promise<ClaimedMessages> {
     const rows = await this.#run<
       PostgresClaim & { alive: boolean; later: number | null; seq: number | null }
-    >('claim', [most, this.#options.owner, this.#lastTurns], 'patient')
+    >('claim', [most, this.#options.owner, ...this.#position.parameters], 'patient')
     const [first] = rows
     const messages = rows.filter(({ seq }) => (seq as number | null) !== null)
-    for (const { rank, turn } of messages) this.#lastTurns[rank] = turn
     return {
       alive: first?.alive === true,
+      more: this.#position.advance(messages, most),
       later: first?.later ?? undefined,
       messages: messages.map((row) => openClaim(row, this.#options.cipher)),
     }
@@ -170,8 +168,8 @@ export class PostgresStore implements MessageReader {
   /** Deletes old messages, keys and records. @returns whether there may be more */
   async prune(age: number): Promise<boolean> {
     const now = Date.now()
-    const [row] = await this.#run<{ pruned: number }>('prune', [Math.floor(now - age), now], 'patient')
-    return (row?.pruned ?? 0) >= 1_000
+    const rows = await this.#run<{ pruned: number }>('prune', [Math.floor(now - age), now], 'patient')
+    return (rows[0]?.pruned ?? 0) >= 1_000
   }
 
   /** Adds up the counts. */
@@ -222,8 +220,7 @@ export class PostgresStore implements MessageReader {
   }
 
   async stats(): ReturnType<MessageReader['stats']> {
-    const [row] = await this.#run<StatsRow>('stats', [], 'quick')
-    return unpackStats(row, Date.now())
+    return unpackStats((await this.#run<StatsRow>('stats', [], 'quick'))[0], Date.now())
   }
 
   async pause(): Promise<void> {
@@ -279,7 +276,10 @@ export class PostgresStore implements MessageReader {
   async #update(changes: readonly PostgresChange[], patience: Patience): Promise<ChangeResult[]> {
     const { count, owner } = this.#options
     const input = JSON.stringify(changes.map((change) => this.#packChange(change)))
-    const rows = await this.#run<{ seq: number }>('update', [input, count, owner], patience)
+    this.#sincePruned += changes.length
+    const prunes = this.#sincePruned >= Math.min(PRUNE_AFTER, count / 20)
+    if (prunes) this.#sincePruned = 0
+    const rows = await this.#run<{ seq: number }>('update', [input, prunes ? count : null, owner], patience)
     const written = new Set(rows.map(({ seq }) => seq))
     return changes.map(({ row }) => (written.has(row.seq) ? 'written' : 'stale'))
   }

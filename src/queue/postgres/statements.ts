@@ -13,6 +13,11 @@ const FRESH = ALIVE / 2
 /** Milliseconds after which a claim whose answer was lost is undone. Longer than any claim takes. */
 const UNANSWERED = 30_000
 
+/** Rows of `counts` from which on they are added up: more than there are statuses, and few enough to be read by a statement. */
+const FOLD_FROM = 100
+/** Settled messages after which a process looks for those beyond the number that is kept, at most. */
+export const PRUNE_AFTER = 200
+
 /** A statement that is prepared once per connection. */
 export interface Statement {
   name: string
@@ -25,60 +30,19 @@ export interface Statement {
  */
 const TEXTS = {
   /**
-   * $1: messages as JSON, each id and key once; `most`: messages that may be open. Returns the result of each. Callers run it in
-   * their transaction, with clients that number parameters in other ways: so there is one, in one place.
+   * $1: messages as JSON, each id and key once; `most`: messages that may be open, or null. Returns those that were not inserted, with the message that has the id or the key.
+   * Callers run it in their transaction, with clients that number parameters in other ways: so there is one, in one place.
    */
-  enqueue: (schema: string, wake: string) => `
-WITH input AS MATERIALIZED (
-  SELECT * FROM json_to_recordset($1::text::json) AS t(nth integer, id uuid, "messageId" text, fingerprint text, key text,
-    "keyUntil" bigint, head text, content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, most bigint,
-    "otherKeys" text[])
-), room AS MATERIALIZED (
-  SELECT (SELECT max(most) FROM input) - coalesce(sum(n), 0) AS n FROM ${schema}.counts WHERE ${OPEN}
-), fresh AS MATERIALIZED (
-  SELECT i.*, row_number() OVER (ORDER BY nth) AS place FROM input i
-  WHERE NOT EXISTS (SELECT FROM ${schema}.messages m WHERE m.id = i.id)
-    AND NOT EXISTS (SELECT FROM ${schema}.keys k WHERE k.key = i.key AND k.keep_until > ${schema}.now_ms())
-    AND NOT EXISTS (SELECT FROM ${schema}.keys k WHERE k.key = ANY (i."otherKeys") AND k.keep_until > ${schema}.now_ms())
-), fits AS MATERIALIZED (
-  SELECT * FROM fresh WHERE place <= (SELECT n FROM room)
-), named AS (
-  INSERT INTO ${schema}.keys AS k (key, id, message_id, fingerprint, keep_until)
-  SELECT key, id, "messageId", fingerprint, "keyUntil" FROM fits WHERE key IS NOT NULL ORDER BY key
-  ON CONFLICT (key) DO UPDATE SET id = excluded.id, message_id = excluded.message_id, fingerprint = excluded.fingerprint,
-    keep_until = excluded.keep_until WHERE k.keep_until <= ${schema}.now_ms()
-  RETURNING key
-), stored AS (
-  INSERT INTO ${schema}.messages (id, message_id, fingerprint, head)
-  SELECT id, "messageId", fingerprint, head FROM fits WHERE key IS NULL OR key IN (SELECT key FROM named) ORDER BY nth
-  ON CONFLICT (id) DO NOTHING
-  RETURNING seq, id
-), filled AS (
-  INSERT INTO ${schema}.contents (seq, content, files)
-  SELECT stored.seq, content, files FROM stored JOIN fits USING (id)
-), waiting AS (
-  INSERT INTO ${schema}.states (seq, rank, turn, ready, due_at, expires_at, next_at)
-  SELECT stored.seq, rank, turn, ready, due, "expiresAt", "notBefore" FROM stored JOIN fits USING (id)
-), counted AS (
-  INSERT INTO ${schema}.counts (status, n)
-  SELECT v.status, count(*) FROM stored, (VALUES (${queued}), (-1)) AS v(status) GROUP BY v.status
-), woken AS MATERIALIZED (
-  SELECT pg_notify('${wake}', '') WHERE EXISTS (SELECT FROM stored)
-)
-SELECT i.nth, CASE WHEN stored.id IS NOT NULL THEN 'queued' WHEN fresh.id IS NOT NULL AND fits.id IS NULL THEN 'full' ELSE 'known' END AS result,
-  (SELECT count(*) FROM woken) AS woken
-FROM input i LEFT JOIN stored USING (id) LEFT JOIN fresh USING (id) LEFT JOIN fits USING (id) ORDER BY i.nth`,
+  enqueue: (schema: string) =>
+    `SELECT nth, "full", id, "messageId", fingerprint FROM ${schema}.enqueue($1::text::json)`,
 
-  /** $1: ids and keys as JSON. Returns the message that has the id, or else the one that has the key. */
-  known: (schema: string) => `
-SELECT i.nth, coalesce(m.id, k.id) AS id, CASE WHEN m.id IS NULL THEN k.message_id ELSE m.message_id END AS "messageId",
-  CASE WHEN m.id IS NULL THEN k.fingerprint ELSE m.fingerprint END AS fingerprint
-FROM json_to_recordset($1::text::json) AS i(nth integer, id uuid, key text, "otherKeys" text[])
-LEFT JOIN ${schema}.messages m ON m.id = i.id
-LEFT JOIN ${schema}.keys k ON k.key = ANY (array_append(i."otherKeys", i.key)) AND k.keep_until > ${schema}.now_ms()`,
+  /** The number of open messages. */
+  open: (schema: string) => `
+SELECT coalesce(sum(n), 0)::double precision AS open FROM ${schema}.counts WHERE ${OPEN}`,
 
   /**
-   * $1: messages at most; $2: this process; $3: the group of each rank that had the last turn. Returns messages in the order of their
+   * $1: messages at most; $2: this process; $3: the group of each rank that had the last turn; $4, $5: rank and `seq` of the position
+   * after which to look, or null. Returns messages in the order of their
    * turns. `later`: when the next message is due that can't be claimed yet.
    */
   claim: (schema: string) => `
@@ -87,7 +51,7 @@ WITH gate AS MATERIALIZED (
     EXISTS (SELECT FROM ${schema}.processes WHERE owner = $2::bigint AND seen > now() - interval '${FRESH} ms') AS alive
 ), claimed AS MATERIALIZED (
   SELECT t.* FROM gate
-  CROSS JOIN LATERAL ${schema}.claim_turns(CASE WHEN open AND alive THEN $1::integer ELSE 0 END, $2::bigint, $3::text[]) t
+  CROSS JOIN LATERAL ${schema}.claim_turns(CASE WHEN open AND alive THEN $1::integer ELSE 0 END, $2::bigint, $3::text[], $4::smallint, $5::bigint) t
 ), counted AS (
   INSERT INTO ${schema}.counts (status, n)
   SELECT was, -count(*) FROM claimed GROUP BY was
@@ -130,8 +94,8 @@ UPDATE ${schema}.states SET ready = true WHERE seq = ANY (ARRAY(
   SELECT seq FROM ${schema}.states WHERE NOT ready AND due_at <= $1::bigint ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED))`,
 
   /**
-   * $1: states as JSON; $2: settled messages that are kept; $3: this process. Returns the `seq` of those that were written.
-   * Settled messages beyond the number that is kept are deleted, the oldest first.
+   * $1: states as JSON; $2: settled messages that are kept, or null; $3: this process. Returns the `seq` of those that were written.
+   * Settled messages beyond the number that is kept are deleted, the oldest first, unless it is null.
    */
   update: (schema: string, wake: string, done: string) => `
 WITH input AS MATERIALIZED (
@@ -151,7 +115,8 @@ WITH input AS MATERIALIZED (
   DELETE FROM ${schema}.contents WHERE seq = ANY (ARRAY(SELECT seq FROM changed WHERE drop))
 ), old AS MATERIALIZED (
   SELECT seq, status FROM ${schema}.states WHERE settled_at IS NOT NULL AND seq <> ALL (ARRAY(SELECT seq FROM input))
-  ORDER BY settled_at LIMIT (SELECT least(200, greatest(0, coalesce(sum(n), 0) - $2::bigint)) FROM ${schema}.counts WHERE status >= ${sent})
+  ORDER BY settled_at LIMIT CASE WHEN $2::bigint IS NULL THEN 0 ELSE (
+    SELECT least(${2 * PRUNE_AFTER}, greatest(0, coalesce(sum(n), 0) - $2::bigint)) FROM ${schema}.counts WHERE status >= ${sent}) END
   FOR UPDATE SKIP LOCKED
 ), ${DELETED(schema)}, counted AS (
   INSERT INTO ${schema}.counts (status, n)
@@ -232,12 +197,12 @@ WITH old AS MATERIALIZED (
 )
 SELECT count(*)::integer AS pruned FROM old`,
 
-  /** Adds up the rows of `counts`, unless another process is doing so. */
+  /** Adds up the rows of `counts` if there are many, unless another process is doing so. */
   fold: (schema: string) => `
 WITH mine AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock(hashtextextended('${schema}.counts', 0)) AS locked
 ), gone AS (
-  DELETE FROM ${schema}.counts WHERE (SELECT locked FROM mine) RETURNING status, n
+  DELETE FROM ${schema}.counts WHERE (SELECT count(*) > ${FOLD_FROM} FROM ${schema}.counts) AND (SELECT locked FROM mine) RETURNING status, n
 )
 INSERT INTO ${schema}.counts (status, n) SELECT status, sum(n) FROM gone GROUP BY status HAVING sum(n) <> 0`,
 
