@@ -5,7 +5,6 @@ import { allocateOctets, copyOctets, isChecked } from '../protocol/octets.js'
 import type { Content, Mailbox } from '../protocol/tasks.js'
 import { isPlainObject, kindOf, Validator } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
-import { decodeEncodedWords } from './encodedWords.js'
 import { ByteSequence } from './ids.js'
 import { DELIVERY_FIELDS } from './mailFields.js'
 
@@ -14,6 +13,9 @@ const RAW_FIELDS = new Set<string>(['raw', 'envelope', 'priority', 'group', ...D
 /** A header field (RFC 5322 section 2.2). */
 const FIELD = /^[!-9;-~]+[ \t]*:/
 const TRACE = /^(?:received|date|message-id)[ \t]*:.*(?:\r\n[ \t].*)*\r\n/gim
+const ENCODED_WORD = /=\?([^?\s]{1,40})\?([bq])\?([^?\s]{0,2000})\?=/gi
+/** White space between two encoded words is not part of the text (RFC 2047 section 6.2). */
+const BETWEEN = /(\?=)[ \t]{1,100}(?==\?)/g
 
 /** The content of a finished message and its envelope. */
 export interface RawParts {
