@@ -75,7 +75,7 @@ function bytesHeld(): number {
   return process.memoryUsage().arrayBuffers
 }
 
-it('a single durable message needs two commits, and several messages share them', async () => {
+it('a single durable message needs two commits and few statements, and several messages share them', async () => {
   const file = path.join(await folderOf({}), 'outbox.db')
   const preload = new URL('../support/countStatements.mjs', import.meta.url).href
   const args = ['--import', preload, path.join(root, 'test/support/sendDurably.mjs'), file]
@@ -85,9 +85,11 @@ it('a single durable message needs two commits, and several messages share them'
     { statements: number; commits: number }
   >
   expect(alone.commits / 20).toBeLessThanOrEqual(2.5)
+  // The statements of a commit, of the message, and of the ticks meanwhile: more of them on a slow machine.
+  expect(alone.statements / 20).toBeLessThanOrEqual(40)
   // They are accepted together. How many of them are settled together depends on how fast they come back.
   expect(many.commits / 500).toBeLessThanOrEqual(1.2)
-  expect(many.statements / 500).toBeLessThanOrEqual(alone.statements / 20)
+  expect(many.statements / 500).toBeLessThanOrEqual(15)
 })
 
 const FORBIDDEN =

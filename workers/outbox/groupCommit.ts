@@ -71,7 +71,7 @@ export class GroupCommit {
 
   /** Runs one transaction. @returns the error if nothing was stored; undefined if everything was */
   #attempt(writes: readonly Write[], report: Report): unknown {
-    const { counters, readyQueue, deliverer, pruner, capacity, log } = this.#parts
+    const { counters, readyQueue, deliverer, pruner, capacity, log, outlook } = this.#parts
     const now = Date.now()
     const start = performance.now()
     let pruned = 0
@@ -88,6 +88,7 @@ export class GroupCommit {
         if (writes.some(({ kind }) => kind === 'enqueue' || kind === 'transfer'))
           capacity.measure(counters.unsettled)
         for (const write of writes) answers.push([write.n, this.#apply(write, now)])
+        if (writes.length > 0) outlook.invalidate()
         if (deliverer.active) {
           if (claims) {
             readyQueue.promote(now, most)
@@ -102,6 +103,7 @@ export class GroupCommit {
       })
     } catch (error) {
       readyQueue.undoClaims(taken)
+      outlook.invalidate()
       counters.reload()
       return error
     }

@@ -87,8 +87,7 @@ export class MessageRepository {
   readonly #settledOf: Statement<[string], MessageRow>
   readonly #load: Statement<[string], { head: string; body: string | null; attachments: string | null }>
   readonly #write: Statement
-  readonly #contentOf: Statement<[number], { attachments: string | null }>
-  readonly #dropContent: Statement<[number]>
+  readonly #dropContent: Statement<[number], { attachments: string | null }>
   readonly #setHead: Statement<[string, number]>
   readonly #forgetKey: Statement<[string]>
 
@@ -107,10 +106,9 @@ export class MessageRepository {
        next_attempt_at = @nextAttemptAt, settled_at = @settledAt, rest = @rest, token = NULL, rev = rev + 1
        WHERE seq = @seq AND rev = @rev`,
     )
-    this.#contentOf = db.prepare('SELECT attachments FROM content WHERE seq = ?')
     this.#setHead = db.prepare('UPDATE message SET head = ? WHERE seq = ?')
     this.#forgetKey = db.prepare('DELETE FROM idempotency WHERE key = ?')
-    this.#dropContent = db.prepare('DELETE FROM content WHERE seq = ?')
+    this.#dropContent = db.prepare('DELETE FROM content WHERE seq = ? RETURNING attachments')
   }
 
   /** @param id as a caller gave it: SQLite takes no objects */
@@ -156,10 +154,8 @@ export class MessageRepository {
 
   /** Deletes data, bodies and attachments. */
   dropContent(seq: number): void {
-    const content = this.#contentOf.get(seq)
-    if (content === undefined) return
-    this.#attachments.release(content.attachments)
-    this.#dropContent.run(seq)
+    const content = this.#dropContent.get(seq)
+    if (content !== undefined) this.#attachments.release(content.attachments)
   }
 }
 

@@ -158,6 +158,7 @@ export class OutboxEngine {
       if (version !== this.#lastDataVersion) {
         this.#lastDataVersion = version
         this.#parts.counters.load()
+        this.#parts.outlook.invalidate()
         this.#findSettled(report)
       }
       const { deliverer, capacity, counters, log } = this.#parts
@@ -185,13 +186,15 @@ export class OutboxEngine {
 
   /** Takes over the deliveries of dead processes. If the disk doesn't allow it, the next tick tries again; nothing is claimed before. */
   #beginDelivery(report: Report): void {
-    const { deliverer, recovery, readyQueue } = this.#parts
+    const { deliverer, recovery, readyQueue, outlook } = this.#parts
     if (deliverer.active) return
     recovery.begin(this.#journalSlots)
     const orphans = recovery.orphans((seq) => readyQueue.isClaimed(seq))
     report.orphaned.push(...orphans)
     // The next tick looks for more.
-    if (orphans.length === 0) deliverer.active = true
+    if (orphans.length > 0) return
+    outlook.invalidate()
+    deliverer.active = true
   }
 
   #findSettled(report: Report): void {

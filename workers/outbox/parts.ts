@@ -4,6 +4,7 @@ import { Capacity } from './capacity.js'
 import { ClaimCounter } from './claimCounter.js'
 import { Counters } from './counters.js'
 import { AttachmentStore, Inserter, MessageRepository } from './messageRepository.js'
+import { Outlook } from './outlook.js'
 import { PageReader } from './pageReader.js'
 import { Pruner } from './pruner.js'
 import { ReadyQueue } from './readyQueue.js'
@@ -27,6 +28,7 @@ export interface Parts {
   claimCounter: ClaimCounter
   inserter: Inserter
   messages: MessageRepository
+  outlook: Outlook
   readyQueue: ReadyQueue
   searchIndex: SearchIndex
   pageReader: PageReader
@@ -45,6 +47,7 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, 
   const searchIndex = new SearchIndex(db, counters)
   const log = new WriteAheadLog(db, setup.file)
   const capacity = new Capacity(db, setup.file, reserve, log, { maxSize: setup.maxSize, fileLimit })
+  const outlook = new Outlook(db)
   const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,
@@ -56,9 +59,10 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, 
     messages,
     searchIndex,
     inserter,
-    readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, setup.token),
+    outlook,
+    readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, outlook, setup.token),
     pageReader: new PageReader(db, counters),
-    pruner: new Pruner(db, counters, messages, searchIndex, setup.retain),
+    pruner: new Pruner(db, counters, messages, searchIndex, outlook, setup.retain),
     recovery: new Recovery(db, counters, claimCounter, setup),
     records: new RecordTable(db),
   }

@@ -3,6 +3,7 @@ import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS, type StatusNumber } from '../../src/queue/storedRow.js'
 import type { Counters } from './counters.js'
 import type { MessageRepository } from './messageRepository.js'
+import type { Outlook } from './outlook.js'
 import type { SearchIndex } from './searchIndex.js'
 
 /** Keys deleted per step. */
@@ -23,10 +24,10 @@ export class Pruner {
   readonly #counters: Counters
   readonly #messages: MessageRepository
   readonly #searchIndex: SearchIndex
+  readonly #outlook: Outlook
   readonly #retain: OutboxSetup['retain']
   readonly #oldest: Statement<[number], Removed & { settled_at: number }>
   readonly #unchanged: Statement<[number, number], Removed>
-  readonly #first: Statement<[], { settled_at: number | null }>
   readonly #delete: Statement<[number]>
   readonly #nextKey: Statement<[], { at: number | null }>
   readonly #oldKeys: Statement<[number]>
@@ -36,12 +37,14 @@ export class Pruner {
     counters: Counters,
     messages: MessageRepository,
     searchIndex: SearchIndex,
+    outlook: Outlook,
     retain: OutboxSetup['retain'],
   ) {
     this.#db = db
     this.#counters = counters
     this.#messages = messages
     this.#searchIndex = searchIndex
+    this.#outlook = outlook
     this.#retain = retain
     this.#oldest = db.prepare(
       `SELECT seq, status, settled_at, head FROM message WHERE settled_at IS NOT NULL ORDER BY settled_at, seq LIMIT ?`,
@@ -49,7 +52,6 @@ export class Pruner {
     this.#unchanged = db.prepare(
       `SELECT seq, status, head FROM message WHERE seq = ? AND rev = ? AND status <> ${STATUS_NUMBERS.sending}`,
     )
-    this.#first = db.prepare('SELECT min(settled_at) AS settled_at FROM message WHERE settled_at IS NOT NULL')
     this.#delete = db.prepare('DELETE FROM message WHERE seq = ?')
     this.#nextKey = db.prepare('SELECT min(kept_until) AS at FROM idempotency')
     this.#oldKeys = db.prepare(
@@ -84,13 +86,14 @@ export class Pruner {
     this.#messages.dropContent(seq)
     if (seq <= this.#counters.indexed) this.#searchIndex.remove(seq, head)
     this.#delete.run(seq)
+    this.#outlook.invalidate()
     this.#counters.remove(status)
   }
 
   /** Whether a settled message is beyond the maximum count or age. Only reads. */
   isDue(now: number): boolean {
-    const oldest = this.#first.get()?.settled_at ?? Infinity
-    return this.#counters.settled > this.#retain.count || now - oldest > this.#retain.age
+    const { count, age } = this.#retain
+    return this.#counters.settled > count || now - this.#outlook.oldestSettled > age
   }
 
   areKeysDue(now: number): boolean {

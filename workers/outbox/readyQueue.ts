@@ -4,6 +4,7 @@ import { STATUS_NUMBERS, type StoredRow, type ClaimedRow } from '../../src/queue
 import type { GenerationalCache } from '../../src/structures/generationalCache.js'
 import type { Counters } from './counters.js'
 import type { AttachmentStore } from './messageRepository.js'
+import type { Outlook } from './outlook.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
 import { Turns, type Waiting } from './turns.js'
 
@@ -14,24 +15,6 @@ const ISOLATION_TIME = 15_000
 /** Bytes of content claimed in one transaction; beyond it, claiming continues in the next one. */
 const MAX_CLAIM_BYTES = 8 * 1024 * 1024
 
-type LanePlace = typeof PLACE.ready | typeof PLACE.isolated
-
-interface Lane {
-  next: Statement<[number, number], Waiting>
-  any: Statement<[], { one: number }>
-}
-
-/** The statement contains the place as a literal, so that SQLite can use the partial index for it. */
-function laneOf(db: Database, place: LanePlace): Lane {
-  return {
-    next: db.prepare(
-      `SELECT seq, id, rev, status FROM message
-       WHERE place = ${place} AND expires_at > ? ORDER BY rank, seq LIMIT ?`,
-    ),
-    any: db.prepare(`SELECT 1 AS one FROM message WHERE place = ${place} LIMIT 1`),
-  }
-}
-
 /**
  * Claims due messages for this process. A message is delivered in isolation after several processes died while delivering it: it
  * is claimed only when no other message is, and no other is claimed until its claim ends or it has been out for long enough.
@@ -40,11 +23,12 @@ export class ReadyQueue {
   readonly #counters: Counters
   readonly #attachments: AttachmentStore
   readonly #cachedIds: GenerationalCache<number, string>
+  readonly #outlook: Outlook
   readonly #token: string
   readonly #claimed = new Set<number>()
   #isolated: number | undefined
   #isolatedUntil = 0
-  readonly #lanes: Record<LanePlace, Lane>
+  readonly #nextIsolated: Statement<[number], Waiting>
   readonly #turns: Turns
   readonly #markClaimed: Statement<[string, number]>
   readonly #release: Statement<[number, number, number, number]>
@@ -56,8 +40,6 @@ export class ReadyQueue {
   readonly #whole: Statement<[number], MessageRow & { body: string | null; attachments: string | null }>
   readonly #expiring: Statement<[number, number], { seq: number; status: MessageRow['status'] }>
   readonly #longestDue: Statement<[], { at: number | null }>
-  readonly #nextDue: Statement<[], { at: number | null }>
-  readonly #nextExpiry: Statement<[], { at: number | null }>
 
   /** @param cachedIds ids, by position, of messages whose jobs the main thread has cached */
   constructor(
@@ -65,13 +47,18 @@ export class ReadyQueue {
     counters: Counters,
     attachments: AttachmentStore,
     cachedIds: GenerationalCache<number, string>,
+    outlook: Outlook,
     token: string,
   ) {
     this.#counters = counters
     this.#attachments = attachments
     this.#cachedIds = cachedIds
+    this.#outlook = outlook
     this.#token = token
-    this.#lanes = { [PLACE.ready]: laneOf(db, PLACE.ready), [PLACE.isolated]: laneOf(db, PLACE.isolated) }
+    this.#nextIsolated = db.prepare(
+      `SELECT seq, id, rev, status FROM message
+       WHERE place = ${PLACE.isolated} AND expires_at > ? ORDER BY rank, seq LIMIT 1`,
+    )
     this.#turns = new Turns(db)
     this.#markClaimed = db.prepare(
       `UPDATE message SET status = ${STATUS_NUMBERS.sending}, place = ${PLACE.none}, next_attempt_at = NULL,
@@ -115,33 +102,27 @@ export class ReadyQueue {
       `SELECT min(at) AS at FROM (SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.ready}
        UNION ALL SELECT min(due_at) FROM message WHERE place = ${PLACE.isolated})`,
     )
-    this.#nextDue = db.prepare(`SELECT min(due_at) AS at FROM message WHERE place = ${PLACE.scheduled}`)
-    this.#nextExpiry = db.prepare(
-      `SELECT expires_at AS at FROM message WHERE settled_at IS NULL AND status <> ${STATUS_NUMBERS.sending}
-       ORDER BY expires_at LIMIT 1`,
-    )
   }
 
   /** Claims up to `slots` due messages: higher priorities first, then the older ones. */
   claim(slots: number, now: number): (ClaimedRow | CachedRow)[] {
     if (this.#isIsolating(now)) return []
-    if (this.#has(PLACE.isolated)) {
+    if (this.#outlook.isolated) {
       if (this.#claimed.size > 0) return []
-      const [row] = this.#claimFrom(PLACE.isolated, 1, now)
+      const [row] = this.#claimEach(this.#nextIsolated.all(now))
       this.#isolated = row?.seq
       this.#isolatedUntil = now + ISOLATION_TIME
       return row === undefined ? [] : [row]
     }
-    return this.#claimFrom(PLACE.ready, slots, now)
+    return this.#outlook.ready ? this.#claimEach(this.#turns.take(slots, now)) : []
   }
 
-  #claimFrom(place: LanePlace, slots: number, now: number): (ClaimedRow | CachedRow)[] {
+  #claimEach(candidates: Iterable<Waiting>): (ClaimedRow | CachedRow)[] {
+    this.#outlook.invalidate()
     const claimed: (ClaimedRow | CachedRow)[] = []
     let bytes = 0
     try {
-      for (const waiting of place === PLACE.ready
-        ? this.#turns.take(slots, now)
-        : this.#lanes[place].next.all(now, slots)) {
+      for (const waiting of candidates) {
         const { seq, status } = waiting
         const row = this.#cachedRow(waiting) ?? this.#read(seq)
         this.#markClaimed.run(this.#token, seq)
@@ -208,6 +189,8 @@ export class ReadyQueue {
 
   /** Makes scheduled messages ready once they are due. @returns how many */
   promote(now: number, most = STEP): number {
+    if (this.#outlook.nextDue > now) return 0
+    this.#outlook.invalidate()
     return this.#promote.run(now, Math.min(most, STEP)).changes
   }
 
@@ -224,11 +207,14 @@ export class ReadyQueue {
   /** Makes retries due earlier by as much as the wall clock was set back. A scheduled time (`notBefore`) stays. */
   clockSetBack(by: number): void {
     this.#isolatedUntil -= by
+    this.#outlook.invalidate()
     this.#makeEarlier.run(by, by)
   }
 
   /** Expires messages. */
   expire(now: number, most = STEP): StoredRow[] {
+    if (this.#outlook.nextExpiry > now) return []
+    this.#outlook.invalidate()
     return this.#expiring.all(now, Math.min(most, STEP)).flatMap(({ seq, status }) => {
       this.#counters.move(status, STATUS_NUMBERS.expired)
       this.#expire.run(now, seq)
@@ -240,7 +226,7 @@ export class ReadyQueue {
   /** Whether a message could be claimed now. */
   waiting(now: number): boolean {
     if (this.#isIsolating(now)) return false
-    return this.#has(PLACE.isolated) ? this.#claimed.size === 0 : this.#has(PLACE.ready)
+    return this.#outlook.isolated ? this.#claimed.size === 0 : this.#outlook.ready
   }
 
   /** Returns for how many ms the longest-waiting ready message has waited. */
@@ -250,15 +236,11 @@ export class ReadyQueue {
 
   /** Returns when the next message becomes due or expires, in ms since the epoch. */
   nextChange(): number {
-    return Math.min(this.#nextDue.get()?.at ?? Infinity, this.#nextExpiry.get()?.at ?? Infinity)
+    return Math.min(this.#outlook.nextDue, this.#outlook.nextExpiry)
   }
 
   #isIsolating(now: number): boolean {
     if (this.#isolated !== undefined && now >= this.#isolatedUntil) this.endClaim(this.#isolated)
     return this.#isolated !== undefined
-  }
-
-  #has(place: LanePlace): boolean {
-    return this.#lanes[place].any.get() !== undefined
   }
 }

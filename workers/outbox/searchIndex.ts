@@ -78,9 +78,9 @@ export class SearchIndex {
     this.#dropText = db.prepare('DELETE FROM search WHERE rowid = ?')
   }
 
-  /** Whether messages wait to be indexed. */
-  get behind(): boolean {
-    return this.#counters.indexed < this.#counters.accepted
+  /** Number of messages that wait to be indexed. */
+  get behind(): number {
+    return this.#counters.accepted - this.#counters.indexed
   }
 
   /** Indexes up to `most` messages. */
