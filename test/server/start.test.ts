@@ -44,7 +44,9 @@ interface Frame {
 }
 
 /** Waits for the result of the run in progress. */
-async function ended(url: string): Promise<{ result: RunResult; results: Partial<Record<string, RunResult>> }> {
+async function ended(
+  url: string,
+): Promise<{ result: RunResult; results: Partial<Record<string, RunResult>> }> {
   for await (const { run, results } of frames(url))
     if (run?.result !== undefined) return { result: run.result, results: results! }
   throw new Error('the stream has ended')
