@@ -76,7 +76,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     expect(proof).toMatch(/^500 receipts are in the inbox\. \d+ repl(y was|ies were) lost/)
     expect(proof).not.toContain('without a mark')
     // A disturbed run is not compared with others.
-    expect(await page.locator('#result-threads td').allTextContents()).toEqual(['–', '–', '–'])
+    expect(await page.locator('#result-threads td').allTextContents()).toEqual(['–', '–', '–', '–'])
     expect(await page.locator('#disturbed').textContent()).toMatch(
       /^Run 1, through threads, is not compared, because a worker was killed and replies were lost: .* 0 failed\.$/,
     )
@@ -92,8 +92,12 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     await runOnce(page, '500 inline, compiled once')
     const cells = page.locator('#result-compiled td')
     await cells.first().filter({ hasText: ' s loading MJML' }).waitFor()
-    const [time, delay, failed] = await cells.allTextContents()
-    expect([time, failed]).toEqual([expect.stringMatching(/^\d+\.\d s\d+\.\d s loading MJML$/), '0'])
+    const [time, delay, httpP99, failed] = await cells.allTextContents()
+    expect([time, httpP99, failed]).toEqual([
+      expect.stringMatching(/^\d+\.\d s\d+\.\d s loading MJML$/),
+      expect.stringMatching(/^\S+ ms$/),
+      '0',
+    ])
     const max = /^(\S+ ms)\S+ ms while sending$/.exec(delay!)![1]!
     expect(await page.locator('#dial-run').textContent()).toBe(`Maximum of run 1: ${max}.`)
     await page.reload()
