@@ -83,6 +83,10 @@ async function readMail(file: string): Promise<{ to: string[]; text: string }> {
   }
 }
 
+/**
+ * By itself, Exim ends a connection at the eleventh RSET. If more commands are under way, the system may discard its last reply, and
+ * their messages are uncertain: that ending is tested with a scripted server (chunking.test.ts).
+ */
 function configuration(spool: string): string {
   return `spool_directory = ${spool}
 log_file_path = ${spool}/%slog
@@ -95,6 +99,7 @@ rfc1413_query_timeout = 0s
 tls_advertise_hosts =
 chunking_advertise_hosts = *
 smtp_accept_max_per_connection = 1000
+smtp_accept_max_nonmail = 1000
 acl_smtp_rcpt = rcpt
 acl_smtp_dkim = dkim
 
