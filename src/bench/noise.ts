@@ -86,7 +86,7 @@ export function spreadOf({
   return median === 0 ? 0 : (highest - lowest) / median
 }
 
-/** What a look at the machine is judged by: a value beyond the limit is a reason not to trust the figures. */
+/** The measures by which a look at the machine is judged: a value beyond the limit is a reason not to trust the figures. */
 const CHECKS: readonly {
   valueOf: (state: MachineState) => number
   limit: number

@@ -2,7 +2,7 @@ const CR = 13
 const LF = 10
 const DOT = 46
 
-/** What a message contains that matters to a server. */
+/** Properties of a message that matter to a server. */
 interface OctetFindings {
   /** There is a CR without LF or an LF without CR (RFC 5321 section 2.3.8). */
   bareLineEnding: boolean

@@ -30,7 +30,7 @@ export interface MessageReader {
 /** Runs a command for a caller. @throws ThreadpostError `QUEUE_UNAVAILABLE` if the server does not answer it */
 export type Guard = <T>(command: () => Promise<T>) => Promise<T>
 
-/** What a driver reads on a server. Its methods throw `QUEUE_UNAVAILABLE` while the server can't be reached. */
+/** The reads of a driver on a server. Its methods throw `QUEUE_UNAVAILABLE` while the server can't be reached. */
 export interface StoredQueries extends Pick<QueueDriver, 'find' | 'load' | 'list' | 'stats'> {
   /** Reads a message for its change listener if another process has settled it. Undefined while the server can't be reached. */
   settledElsewhere(id: string): Promise<QueuedMessage | undefined>

@@ -90,7 +90,7 @@ interface DocumentContents {
   /** @default 'en' */
   language?: string
   title: string
-  /** What follows the title in the head element. */
+  /** Elements that follow the title in the head element. */
   head: Html
   /** The body element. */
   body: Html

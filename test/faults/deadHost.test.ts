@@ -1,5 +1,5 @@
 // Many messages for a host that is down. The whole: DEAD_HOST_MAILS=10000, as `npm run test:faults` does.
-// What they cost in time is measured by test/measure/measureHeld.mjs.
+// test/measure/measureHeld.mjs measures their cost in time.
 import path from 'node:path'
 import { expect, it } from 'vitest'
 import { copiesByMessageId } from '../support/copies.js'

@@ -5,38 +5,15 @@
 import { fork } from 'node:child_process'
 import { generateKeyPairSync, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createMailer } from '../../dist/src/index.js'
+import { emptySink } from './emptySink.mjs'
 
 const [megabytes = '7.5', count = '60', outstanding = '100', ...flags] = process.argv.slice(2)
 
-if (process.send !== undefined) sink()
-else await measure()
-
-/** Accepts everything and keeps nothing. */
-function sink() {
-  const server = createServer((socket) => {
-    let inData = false
-    let tail = ''
-    socket.on('error', () => undefined)
-    socket.write('220 sink\r\n')
-    socket.on('data', (chunk) => {
-      if (inData) {
-        tail = (tail + chunk.subarray(-5).toString('latin1')).slice(-5)
-        if (tail !== '\r\n.\r\n') return
-        inData = false
-        socket.write('250 2.0.0 ok\r\n')
-        return
-      }
-      for (const line of chunk.toString('latin1').split('\r\n').slice(0, -1)) {
-        if (line === 'DATA') inData = true
-        socket.write(
-          line.startsWith('EHLO') ? '250-sink\r\n250 8BITMIME\r\n' : inData ? '354 go on\r\n' : '250 ok\r\n',
-        )
-      }
-    })
-  }).listen(0, '127.0.0.1', () => process.send(server.address().port))
-}
+if (process.send !== undefined) {
+  const server = emptySink()
+  server.once('listening', () => process.send(server.address().port))
+} else await measure()
 
 async function measure() {
   const server = fork(import.meta.filename)

@@ -5,11 +5,12 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import net, { createServer } from 'node:net'
+import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { createMailer } from '../../dist/src/index.js'
 import { smtpIntake } from '../../dist/src/intake/index.js'
+import { emptySink } from './emptySink.mjs'
 
 const [megabytes = '24', kind = 'text'] = process.argv.slice(2)
 const MB = 2 ** 20
@@ -28,31 +29,6 @@ async function relay(queue, transport) {
     process.send({ done: what })
   })
   process.send({ port })
-}
-
-/** Accepts everything and keeps nothing. */
-function sink() {
-  return createServer((socket) => {
-    let inData = false
-    let tail = ''
-    socket.on('error', () => undefined)
-    socket.write('220 sink\r\n')
-    socket.on('data', (chunk) => {
-      if (inData) {
-        tail = (tail + chunk.subarray(-5).toString('latin1')).slice(-5)
-        if (tail !== '\r\n.\r\n') return
-        inData = false
-        socket.write('250 2.0.0 ok\r\n')
-        return
-      }
-      for (const line of chunk.toString('latin1').split('\r\n').slice(0, -1)) {
-        if (line === 'DATA') inData = true
-        socket.write(
-          line.startsWith('EHLO') ? '250-sink\r\n250 8BITMIME\r\n' : inData ? '354 go on\r\n' : '250 ok\r\n',
-        )
-      }
-    })
-  }).listen(0, '127.0.0.1')
 }
 
 /** Submits one message. With `sized`, the client says how large it is (RFC 1870). */
@@ -104,7 +80,7 @@ function residentOf(pid) {
 }
 
 async function measure() {
-  const server = sink()
+  const server = emptySink()
   await once(server, 'listening')
   const transport = `smtp://127.0.0.1:${server.address().port}`
   const message = messageOf(Number(megabytes) * MB)

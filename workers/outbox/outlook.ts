@@ -2,7 +2,7 @@ import type { Database, Statement } from 'better-sqlite3'
 import { STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { PLACE } from './schema.js'
 
-/** What the deliverer has to do. Times are in ms since the epoch; null for none. */
+/** The work of the deliverer. Times are in ms since the epoch; null for none. */
 interface Agenda {
   ready: 0 | 1
   isolated: 0 | 1

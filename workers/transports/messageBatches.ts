@@ -8,7 +8,7 @@ interface BatchedSend extends PendingSend {
   size: number
 }
 
-/** What a service accepts in one request. */
+/** The limits of a service for one request. */
 interface BatchLimits {
   maxMessages: number
   /** Bytes. */

@@ -68,7 +68,7 @@ export function rawUnsupported(transport: string): SendResult {
   )
 }
 
-/** What a service accepts in one request. */
+/** The limits of a service for one request. */
 export interface ServiceLimits {
   /** Its name for users. */
   readonly name: string

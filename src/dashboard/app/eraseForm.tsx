@@ -2,6 +2,7 @@ import { useRef, useState } from 'preact/hooks'
 import type { Erasure } from '../../index.js'
 import { Confirm } from './confirm.js'
 import { plural } from './format.js'
+import { Problem } from './notices.js'
 import { callApi, messageOf } from './request.js'
 
 interface Wish {
@@ -47,11 +48,7 @@ export function EraseAddress({ erased }: { erased: (sentence: string) => void })
         <button class="button" type="submit">
           Erase
         </button>
-        {problem !== '' && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
       </form>
       {unconfirmed !== undefined && (
         <Confirm

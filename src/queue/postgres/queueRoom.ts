@@ -36,7 +36,7 @@ export class QueueRoom {
     const before = this.#room
     try {
       const open = await this.#count()
-      // What was taken in the meantime may not be counted yet.
+      // Messages taken in the meantime may not be counted yet.
       this.#room = this.#limit - open - Math.max(0, before - this.#room)
     } catch {
       this.#room = 0
