@@ -1,7 +1,7 @@
 import type { GroupFigures, HistogramSnapshot, SettledCount } from '../../index.js'
 import type { AuditLogView, GroupsView } from '../viewModels.js'
 import { DataTable } from './dataTable.js'
-import { count, milliseconds, moment, Time } from './format.js'
+import { count, estimated, moment, Time } from './format.js'
 import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
 import { Reasons } from './overviewPanels.js'
@@ -175,7 +175,7 @@ function settledAs(figures: GroupFigures | undefined, statuses: readonly Settled
 
 function quantileText(figures: GroupFigures | undefined, q: number): string {
   const value = figures === undefined ? null : quantileOf(figures.latency, q)
-  return value === null ? '–' : milliseconds(value)
+  return value === null ? '–' : estimated(value)
 }
 
 /** A quantile, interpolated linearly within its bucket. */
