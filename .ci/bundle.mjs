@@ -1,9 +1,10 @@
 // A step of the build. The dashboard's browser part becomes one script. The packages that compile templates are bundled without
-// the parts that are never used, which would bring 150 packages into an application: see "Decisions" in CONTRIBUTING.md.
-import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+// the parts that are never used, which would bring 150 packages into an application: see "Decisions" in CONTRIBUTING.md. So are the
+// modules of the threads.
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { build } from 'esbuild'
+import { usedParts } from './usedParts.mjs'
 
 const root = path.dirname(import.meta.dirname)
 const dist = path.join(root, 'dist')
@@ -20,23 +21,6 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
 })
-
-/** What MJML and juice need only for options that are never set: to minify, to beautify, and to fetch style sheets. */
-const UNUSED = /^(htmlnano|cssnano|cssnano-preset-lite|js-beautify|web-resource-inliner)$/
-/** The parts in use: cheerio fetches nothing. */
-const PARTS = { cheerio: 'dist/esm/load-parse.js', lodash: 'lodash.min.js' }
-
-const usedParts = {
-  name: 'used parts',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: UNUSED }, ({ path: name }) => ({ path: name, namespace: 'unused' }))
-    onLoad({ filter: /^/, namespace: 'unused' }, () => ({ contents: '' }))
-    onResolve({ filter: /^(cheerio|lodash)$/ }, ({ path: name, importer }) => {
-      const manifest = createRequire(importer).resolve(`${name}/package.json`)
-      return { path: path.join(path.dirname(manifest), PARTS[name]) }
-    })
-  },
-}
 
 const { metafile } = await build({
   entryPoints: ['mjmlPackages', 'cssPackages'].map((name) => path.join(root, `workers/render/${name}.ts`)),
@@ -60,6 +44,35 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 })
+
+// Each kind of thread starts from one script. Its two hundred modules one by one would take twice as long, each time a thread starts.
+// Parts that are loaded on demand stay apart. The modules remain, for mailers without threads.
+const onDemand = /\/(mjmlPackages|cssPackages)\.js$/
+await build({
+  entryPoints: ['thread', 'outbox', 'listTemplates'].map((name) => path.join(dist, `workers/${name}.js`)),
+  outdir: path.join(dist, 'workers/threads'),
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'esnext',
+  minifyWhitespace: true,
+  lineLimit: 120,
+  packages: 'external',
+  plugins: [
+    {
+      name: 'bundles of packages',
+      setup({ onResolve }) {
+        onResolve({ filter: onDemand }, ({ path: name }) => ({
+          path: `../render/${path.basename(name)}`,
+          external: true,
+        }))
+      },
+    },
+  ],
+  logLevel: 'warning',
+})
+await copyFile(path.join(dist, 'workers/entry.cjs'), path.join(dist, 'workers/threads/entry.cjs'))
 
 /** The licenses of the bundled packages, which ask to be kept with every copy. */
 const folders = new Set(

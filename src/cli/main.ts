@@ -3,34 +3,43 @@ import path from 'node:path'
 import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { ThreadpostError } from '../errors.js'
-import { benchCommand } from './benchCommand.js'
-import { buildCommand } from './buildCommand.js'
-import { checkCommand } from './checkCommand.js'
-import { doctorCommand } from './doctorCommand.js'
-import { eraseCommand } from './eraseCommand.js'
-import { inboxCommand } from './inboxCommand.js'
-import { initCommand } from './initCommand.js'
-import { migrateCommand } from './migrateCommand.js'
-import { moveCommand } from './moveCommand.js'
-import { renderCommand } from './renderCommand.js'
-import { sendCommand } from './sendCommand.js'
-import { sendmailCommand } from './sendmailCommand.js'
-import { EX } from './sendmailRoutes.js'
-import { serveCommand } from './serveCommand.js'
+import { EX, FAILED, USAGE_ERROR } from './exitCodes.js'
 import { OWN_PACKAGE } from './settings.js'
-import { typesCommand } from './typesCommand.js'
-import { workerCommand } from './workerCommand.js'
 
-const FAILED = 1
-const USAGE_ERROR = 2
-
-const GROUPS: Record<string, Command[]> = {
-  'Start:': [initCommand(), typesCommand()],
-  'Templates:': [renderCommand(), checkCommand(), buildCommand()],
-  'Mail:': [sendCommand(), sendmailCommand(), doctorCommand(), inboxCommand()],
-  'Run:': [serveCommand(), workerCommand(), migrateCommand(), moveCommand(), eraseCommand()],
-  'Measure:': [benchCommand()],
+/** The groups of `--help`, with their subcommands. */
+const GROUPS: Record<string, Record<string, () => Promise<Command>>> = {
+  'Start:': {
+    init: async () => (await import('./initCommand.js')).initCommand(),
+    types: async () => (await import('./typesCommand.js')).typesCommand(),
+  },
+  'Templates:': {
+    render: async () => (await import('./renderCommand.js')).renderCommand(),
+    check: async () => (await import('./checkCommand.js')).checkCommand(),
+    build: async () => (await import('./buildCommand.js')).buildCommand(),
+  },
+  'Mail:': {
+    send: async () => (await import('./sendCommand.js')).sendCommand(),
+    sendmail: async () => (await import('./sendmailCommand.js')).sendmailCommand(),
+    doctor: async () => (await import('./doctorCommand.js')).doctorCommand(),
+    inbox: async () => (await import('./inboxCommand.js')).inboxCommand(),
+  },
+  'Run:': {
+    serve: async () => (await import('./serveCommand.js')).serveCommand(),
+    worker: async () => (await import('./workerCommand.js')).workerCommand(),
+    migrate: async () => (await import('./migrateCommand.js')).migrateCommand(),
+    move: async () => (await import('./moveCommand.js')).moveCommand(),
+    erase: async () => (await import('./eraseCommand.js')).eraseCommand(),
+  },
+  'Measure:': {
+    bench: async () => (await import('./benchCommand.js')).benchCommand(),
+  },
 }
+
+/** The arguments. A link named `sendmail` is that subcommand, in the place where programs look for it. */
+const argv = [...process.argv]
+if (path.basename(argv[1] ?? '') === 'sendmail') argv.splice(2, 0, 'sendmail')
+const [, , name = ''] = argv
+const named = Object.values(GROUPS).some((commands) => Object.hasOwn(commands, name))
 
 const program = new Command('threadpost')
   .description(
@@ -48,13 +57,14 @@ const program = new Command('threadpost')
 Run threadpost <command> --help for flags, defaults, environment variables, and examples.
 Exit codes: 0 success; ${FAILED} the command failed or found a problem; ${USAGE_ERROR} wrong usage.`,
   )
+// Only the named subcommand is loaded: all of them would take longer than most of them run.
 for (const [group, commands] of Object.entries(GROUPS))
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program).helpGroup(group))
+  for (const [each, load] of Object.entries(commands))
+    if (!named || each === name)
+      program.addCommand((await load()).copyInheritedSettings(program).helpGroup(group))
 
 // An empty environment variable counts as unset, and a switch that is set to "false" is off.
-for (const option of Object.values(GROUPS).flatMap((commands) =>
-  commands.flatMap(({ options }) => options),
-)) {
+for (const option of program.commands.flatMap(({ options }) => options)) {
   const { envVar = '' } = option
   const off = option.isBoolean() ? /^(?:0|false|no|off)?$/i : /^$/
   if (off.test(process.env[envVar] ?? '')) Reflect.deleteProperty(process.env, envVar)
@@ -65,10 +75,6 @@ for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
   })
-
-/** The arguments. A link named `sendmail` is that subcommand, in the place where programs look for it. */
-const argv = [...process.argv]
-if (path.basename(argv[1] ?? '') === 'sendmail') argv.splice(2, 0, 'sendmail')
 
 try {
   await program.parseAsync(argv)

@@ -8,19 +8,8 @@ import { isRefusal, type SmtpRefusal } from '../intake/smtpReply.js'
 import { sendSubmitted, type SubmittedMail, submittedMailOf } from '../intake/submittedMail.js'
 import { mailDate } from '../intake/traceFields.js'
 import type { MessageEvent } from '../telemetry/events.js'
+import { EX } from './exitCodes.js'
 import { queueOption, type QueueSettings } from './settings.js'
-
-/** Exit codes of sysexits.h. */
-export const EX = {
-  OK: 0,
-  USAGE: 64,
-  DATAERR: 65,
-  NOUSER: 67,
-  UNAVAILABLE: 69,
-  TEMPFAIL: 75,
-  NOPERM: 77,
-  CONFIG: 78,
-} as const
 
 /** The result of a submission: an exit code, what to tell the user, and the id of the message if it is known. */
 export interface Submitted {

@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { ThreadpostError } from '../errors.js'
 
 /**
- * The file that a kind of thread is started from.
+ * The file that a kind of thread is started from: a bundle, see .ci/bundle.mjs.
  * @throws ThreadpostError `START_FAILED`
  */
 export function threadFile(name: 'entry.cjs' | 'outbox.js' | 'listTemplates.js'): string {
-  return packagedFile(`workers/${name}`, 'the file of its threads')
+  return packagedFile(`workers/threads/${name}`, 'the file of its threads')
 }
 
 /**

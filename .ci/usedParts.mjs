@@ -1,0 +1,60 @@
+// A plugin of esbuild: keeps out of the bundles what the packages that compile templates never use, and evaluates late what
+// they seldom use. Evaluating all of it would take each thread three times as long.
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+
+/** What MJML and juice need only for options that are never set: to minify, to beautify, and to fetch style sheets. */
+const UNUSED = /^(htmlnano|cssnano|cssnano-preset-lite|js-beautify|web-resource-inliner)$/
+
+/** A module of MJML. */
+const MJML = /[\\/]mjml-[^\\/]+[\\/]lib[\\/].*\.js$/
+
+/** The functions of lodash that MJML calls, by their names. */
+const LODASH = [
+  ...['each', 'escapeRegExp', 'filter', 'find', 'findLastIndex', 'flatMap', 'forEach', 'get', 'identity'],
+  ...['isArray', 'isEmpty', 'isFunction', 'isNil', 'isObject', 'kebabCase', 'map', 'mapValues', 'min'],
+  ...['negate', 'omit', 'omitBy', 'range', 'reduce', 'repeat', 'some'],
+]
+
+/** Packages with other contents. MJML needs cheerio for mj-html-attributes and juice for inline styles only. */
+const REPLACED = {
+  lodash: `module.exports = { ${LODASH.map((name) => `get ${name}() { return require('lodash/${name}') }`).join(', ')} }`,
+  'lodash/fp': `
+    const [filter, map, join] = [require('lodash/filter'), require('lodash/map'), require('lodash/join')]
+    exports.flow = require('lodash/flow')
+    exports.identity = require('lodash/identity')
+    exports.filter = (test) => (values) => filter(values, (value) => test(value))
+    exports.map = (change) => (values) => map(values, (value) => change(value))
+    exports.join = (separator) => (values) => join(values, separator)`,
+  cheerio: "let loaded; exports.load = (...args) => (loaded ??= require('cheerio')).load(...args)",
+  juice: "let loaded; module.exports = (...args) => (loaded ??= require('juice'))(...args)",
+}
+
+export const usedParts = {
+  name: 'used parts',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: UNUSED }, ({ path: name }) => ({ path: name, namespace: 'unused' }))
+    onLoad({ filter: /^/, namespace: 'unused' }, () => ({ contents: '' }))
+
+    onResolve({ filter: /^(lodash|lodash\/fp|cheerio|juice)$/ }, ({ path: name, importer, resolveDir }) => {
+      if (MJML.test(importer))
+        return { path: name, namespace: 'replaced', pluginData: resolveDir }
+      if (name !== 'cheerio') return undefined
+      // Without the part that fetches pages.
+      const manifest = createRequire(path.join(resolveDir, 'index.js')).resolve('cheerio/package.json')
+      return { path: path.join(path.dirname(manifest), 'dist/esm/load-parse.js') }
+    })
+    onLoad({ filter: /^/, namespace: 'replaced' }, ({ path: name, pluginData: resolveDir }) => ({
+      contents: REPLACED[name],
+      resolveDir,
+    }))
+
+    // A function that is missing would be a failure in a component that no test may use.
+    onLoad({ filter: MJML }, async ({ path: file }) => {
+      const calls = (await readFile(file, 'utf8')).matchAll(/\b_lodash\.(\w+)/g)
+      const missing = new Set([...calls].map(([, name]) => name).filter((name) => !LODASH.includes(name)))
+      return { errors: [...missing].map((name) => ({ text: `LODASH lacks ${name}, which ${file} calls` })) }
+    })
+  },
+}
