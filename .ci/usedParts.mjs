@@ -38,8 +38,7 @@ export const usedParts = {
     onLoad({ filter: /^/, namespace: 'unused' }, () => ({ contents: '' }))
 
     onResolve({ filter: /^(lodash|lodash\/fp|cheerio|juice)$/ }, ({ path: name, importer, resolveDir }) => {
-      if (MJML.test(importer))
-        return { path: name, namespace: 'replaced', pluginData: resolveDir }
+      if (MJML.test(importer)) return { path: name, namespace: 'replaced', pluginData: resolveDir }
       if (name !== 'cheerio') return undefined
       // Without the part that fetches pages.
       const manifest = createRequire(path.join(resolveDir, 'index.js')).resolve('cheerio/package.json')
