@@ -195,6 +195,7 @@ export class Deliverer {
     work: (context: DeliveryContext) => Promise<T>,
   ): Promise<RenderResult<T>> {
     const context = new DeliveryContext(this.#board, task, this.#thread, this.#log)
+    this.#renderer.recheck()
     try {
       return { ok: true, parts: await work(context) }
     } catch (error) {

@@ -70,6 +70,10 @@ class ThreadRenderer implements Renderer {
     }
   }
 
+  recheck(): void {
+    this.templates.recheck?.()
+  }
+
   async render(order: RenderRequest, critical: CriticalSection): Promise<RenderedParts> {
     const { subject, preheader, html, text } = await this.bind(order, critical)
     return { subject, preheader, html, text }

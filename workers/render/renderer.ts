@@ -45,6 +45,8 @@ export interface Renderer {
   bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts>
   /** Returns the load module of a content's template, if it has one. Synchronous if the folder is already read. */
   loadModule(content: Content): LoadModule | undefined | Promise<LoadModule | undefined>
+  /** Looks for changed files at the next call, however recently it has looked: a preview shows the files as they are. */
+  recheck(): void
   /** Returns the findings and warnings of a template. @throws TemplateFailure */
   inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes>
   /** Closes the application's resources once no render is in progress. */

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { isLocale } from '../../../src/protocol/locales.js'
@@ -15,8 +16,8 @@ export interface FolderFiles {
   locales: Map<string, SourceFile>
   /** Absolute path of `helpers.js`, if it exists. */
   helpers?: string
-  /** Absolute paths of all files and folders that were read. */
-  watched: string[]
+  /** The files and folders by absolute path, each with its version before it was read. */
+  watched: Map<string, string>
 }
 
 /** The variants of one template by locale in lower case. `''` is the default. Without a main source, the template is only a text part. */
@@ -51,7 +52,7 @@ export async function scanFolder(dir: string): Promise<FolderFiles> {
     layouts: new Map(),
     all: new Map(),
     locales: new Map(),
-    watched: [root],
+    watched: new Map([[root, fileVersion(root)]]),
   }
   await scan(root, '', found)
   // Sample data alone is no template.
@@ -67,7 +68,9 @@ async function scan(root: string, folder: string, found: FolderFiles): Promise<v
     if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
     const target = await insideRoot(root, name, entry.isSymbolicLink())
     if (target === undefined) continue
-    if (found.watched.push(target) > MAX_FILES)
+    const again = found.watched.has(target)
+    found.watched.set(target, fileVersion(target))
+    if (found.watched.size > MAX_FILES)
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
         `The template folder ${root} contains more than ${MAX_FILES} files`,
@@ -80,8 +83,14 @@ async function scan(root: string, folder: string, found: FolderFiles): Promise<v
     else if (READ.has(path.extname(name))) {
       const file = { name, text: await readText(target) }
       addFile(name, isComponent(path.extname(name)) ? { ...file, path: target } : file, found)
-    } else found.watched.pop()
+    } else if (!again) found.watched.delete(target)
   }
+}
+
+/** Returns a text that is another one after the file has changed. */
+export function fileVersion(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false })
+  return stat === undefined ? '' : `${stat.mtimeMs} ${stat.size} ${stat.ino}`
 }
 
 /** Returns the path of an entry. A symbolic link counts only if its target is a file inside the folder. */

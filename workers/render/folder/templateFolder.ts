@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
@@ -6,7 +5,7 @@ import type { Helper, Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
 import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 import type { SharedParts } from '../template/tree.js'
-import { type FolderFiles, scanFolder } from './scan.js'
+import { type FolderFiles, fileVersion, scanFolder } from './scan.js'
 
 /** Resolves the path of an `mj-include`. It looks names up among the files already read, so no other file can be included. */
 function includeFrom(
@@ -50,7 +49,6 @@ export interface FolderVersion {
  */
 export class TemplateFolder {
   #version: FolderVersion | Promise<FolderVersion> | undefined
-  #signature = ''
   #count = 0
   #nextCheck = 0
 
@@ -72,13 +70,18 @@ export class TemplateFolder {
     return reading
   }
 
-  #watched: readonly string[] = []
+  /** Looks for changed files at the next call of `current()`. */
+  recheck(): void {
+    this.#nextCheck = 0
+  }
+
+  #watched: FolderFiles['watched'] = new Map()
 
   #changed(): boolean {
     if (!this.reload) return false
     const start = performance.now()
     if (start < this.#nextCheck) return false
-    const changed = signatureOf(this.#watched) !== this.#signature
+    const changed = [...this.#watched].some(([file, version]) => fileVersion(file) !== version)
     const end = performance.now()
     this.#nextCheck = end + 100 * (end - start)
     return changed
@@ -87,7 +90,6 @@ export class TemplateFolder {
   async #read(): Promise<FolderVersion> {
     const files = await scanFolder(this.dir)
     this.#watched = files.watched
-    this.#signature = signatureOf(files.watched)
     const ofFolder =
       files.helpers === undefined
         ? new Map<string, Helper>()
@@ -112,15 +114,6 @@ export class TemplateFolder {
     }
     return { files, helpers, partsFor, customHelpers: common.customHelpers, number }
   }
-}
-
-function signatureOf(paths: readonly string[]): string {
-  let signature = ''
-  for (const path of paths) {
-    const stat = statSync(path, { throwIfNoEntry: false })
-    signature += stat === undefined ? '-' : `${stat.mtimeMs} ${stat.size} ${stat.ino};`
-  }
-  return signature
 }
 
 /** Returns the strings of the `t` helper by locale. */

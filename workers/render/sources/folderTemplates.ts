@@ -86,6 +86,10 @@ export class FolderTemplates implements TemplateSource {
     return template
   }
 
+  recheck(): void {
+    this.#folder.recheck()
+  }
+
   loadFile(name: string): LoadFile | undefined | Promise<LoadFile | undefined> {
     const version = this.#folder.current()
     return version instanceof Promise
