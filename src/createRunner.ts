@@ -91,7 +91,7 @@ function setupOf(options: ResolvedOptions, transports: TransportConfig[], concur
     pulses: PulseBoard.allocate(PoolManager.places(options.threads)),
     beat: Watchdog.interval(limits.render),
     recipientsPerSlot: limits.recipients,
-    transports,
+    transports: new Map(transports.map((transport) => [transport.name, transport])),
     loadTimeout: limits.load,
     attemptTimeout: limits.attempt,
     compileLimit: limits.compile,

@@ -62,7 +62,7 @@ export class Deliverer {
     this.#log = new ThreadLog(log)
     this.#renderer = this.#createRenderer(setup.templates)
     this.#transports = new TransportPool(
-      setup.transports,
+      [...setup.transports.values()],
       setup.connections,
       setup.threads,
       reportConnections,

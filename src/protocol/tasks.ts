@@ -186,7 +186,8 @@ export interface ThreadSetup {
   beat: number
   recipientsPerSlot: number
   templates?: TemplateSetup
-  transports: TransportConfig[]
+  /** The transports by name. A thread that starts receives them as they are then. */
+  transports: Map<string, TransportConfig>
   /** Milliseconds that a template's `load` function may take. */
   loadTimeout: number
   /** Milliseconds that one attempt may take in all. */

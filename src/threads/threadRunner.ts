@@ -54,7 +54,8 @@ const CLOSED: RunResult = {
 /** Runs deliveries in worker threads. When a thread dies, the phase board shows what that means for each of its deliveries. */
 export class ThreadRunner implements Runner {
   readonly #options: ThreadRunnerOptions
-  #threadLimits: ReadonlyMap<string, number>
+  /** The number of threads that serve a transport, for each that has fewer connections than there are threads. */
+  readonly #threadLimits = new Map<string, number>()
   readonly #window: InFlightWindow
   readonly #board: PhaseBoard
   readonly slots: SlotPool
@@ -67,7 +68,7 @@ export class ThreadRunner implements Runner {
   constructor(options: ThreadRunnerOptions) {
     const { setup, threads, concurrency } = options
     this.#options = options
-    this.#threadLimits = threadLimits(setup.transports, threads)
+    for (const transport of setup.transports.values()) this.#limitThreads(transport)
     this.#window = new InFlightWindow(threads * concurrency, () => this.#pools.pipelined)
     this.#board = new PhaseBoard(setup.board, setup.recipientsPerSlot)
     this.slots = new SlotPool(InFlightWindow.maxSize(threads * concurrency), threads, () => this.#window.size)
@@ -166,14 +167,22 @@ export class ThreadRunner implements Runner {
 
   async updateTransports(update: TransportUpdate): Promise<void> {
     const { set, remove } = update
-    const { setup, threads } = this.#options
-    const transports = new Map(setup.transports.map((transport) => [transport.name, transport]))
-    for (const name of remove) transports.delete(name)
-    for (const transport of set) transports.set(transport.name, transport)
-    // Threads that start later receive the same setup.
-    setup.transports = [...transports.values()]
-    this.#threadLimits = threadLimits(setup.transports, threads)
+    const { transports } = this.#options.setup
+    for (const name of remove) {
+      transports.delete(name)
+      this.#threadLimits.delete(name)
+    }
+    for (const transport of set) {
+      transports.set(transport.name, transport)
+      this.#limitThreads(transport)
+    }
     await this.#supervisor.during(this.#pools.askAll('updateTransports', update))
+  }
+
+  #limitThreads({ name, connections }: TransportConfig): void {
+    if (connections !== undefined && connections < this.#options.threads)
+      this.#threadLimits.set(name, connections)
+    else this.#threadLimits.delete(name)
   }
 
   async reloadTemplates(templates: TemplateSetup): Promise<void> {
@@ -261,13 +270,4 @@ export class ThreadRunner implements Runner {
 function reasonOf(error: unknown): string {
   if (error instanceof ThreadDied) return error.reason
   return error instanceof Error ? error.message : String(error)
-}
-
-/** Returns how many threads serve each transport that has fewer connections than there are threads. */
-function threadLimits(transports: readonly TransportConfig[], threads: number): Map<string, number> {
-  return new Map(
-    transports.flatMap(({ name, connections }) =>
-      connections !== undefined && connections < threads ? [[name, connections] as const] : [],
-    ),
-  )
 }

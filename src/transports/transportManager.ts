@@ -92,8 +92,7 @@ export class TransportManager implements ResolvedTransports {
   }
 
   async verify(input: unknown): Promise<TransportReport> {
-    const [first] = this.names
-    const named = this.#known(input ?? first, 'transport')
+    const named = this.#known(input ?? this.first, 'transport')
     const [share] = this.#transports.get(named)?.state.spread ?? []
     // Of those that share its messages, the first one is tested.
     const name = share?.[0] ?? named
@@ -120,7 +119,7 @@ export class TransportManager implements ResolvedTransports {
     if (this.#transports.get(known)?.resolved === false)
       check.fail('name', 'there is a transport of this name; reload() gives it new settings')
     const transport = this.#managed(known, input, 'transport', false)
-    checkFailover(check, transport.state, this.names, 'transport')
+    checkFailover(check, transport.state, this.#isOwn, 'transport')
     this.#forget(known)
     await this.#put(transport)
   }
@@ -135,7 +134,7 @@ export class TransportManager implements ResolvedTransports {
   check(name: string, input: unknown): ResolvedTransport {
     requireOwn(check, input, 'transport')
     const transport = withEhloName(resolveTransport(check, name, input, 'transport'), this.#from)
-    checkFailover(check, transport, this.names, 'transport')
+    checkFailover(check, transport, this.#isOwn, 'transport')
     return requirePublic(check, transport, input, 'transport')
   }
 
@@ -181,6 +180,9 @@ export class TransportManager implements ResolvedTransports {
   get names(): string[] {
     return [...this.#transports].flatMap(([name, { resolved }]) => (resolved ? [] : [name]))
   }
+
+  /** Whether the application configured or added a transport of this name. */
+  readonly #isOwn = (name: string): boolean => this.#transports.get(name)?.resolved === false
 
   /** The name of the default transport; undefined without one. */
   get first(): string | undefined {
@@ -246,7 +248,7 @@ export class TransportManager implements ResolvedTransports {
       check.fail('transport', 'give either transport or transports')
     if (transports !== undefined && !isPlainObject(transports))
       check.fail('transports', 'must be an object of transports by name')
-    const { first, names } = this
+    const { first } = this
     const given = isPlainObject(transports) ? Object.entries(transports) : [[first ?? '', transport] as const]
     return given.map(([name, value]) => {
       const path = transports === undefined ? 'transport' : `transports.${name}`
@@ -254,7 +256,7 @@ export class TransportManager implements ResolvedTransports {
       if (old === undefined || old.resolved)
         return check.fail(path, 'there is no such transport; add it with addTransport()')
       const managed = this.#managed(name, value, path, false)
-      checkFailover(check, managed.state, names, path)
+      checkFailover(check, managed.state, this.#isOwn, path)
       if (managed.config?.kind !== old.config?.kind)
         return check.fail(
           path,

@@ -26,7 +26,7 @@ export function resolveTransports(
     check.fail('transports', 'give either transport or transports, not both')
   if (transport !== undefined) {
     const only = resolveTransport(check, DEFAULT_TRANSPORT, transport, 'transport')
-    checkFailover(check, only, [DEFAULT_TRANSPORT], 'transport')
+    checkFailover(check, only, (name) => name === DEFAULT_TRANSPORT, 'transport')
     return [only]
   }
   if (transports === undefined && (role === 'send' || resolveByName !== undefined)) return []
@@ -45,7 +45,7 @@ export function resolveTransports(
       )
     return resolveTransport(check, name, spec, `transports.${name}`)
   })
-  const names = all.map(({ name }) => name)
-  for (const each of all) checkFailover(check, each, names, `transports.${each.name}`)
+  const names = new Set(all.map(({ name }) => name))
+  for (const each of all) checkFailover(check, each, (name) => names.has(name), `transports.${each.name}`)
   return all
 }

@@ -246,15 +246,15 @@ function resolveSpread(
 export function checkFailover(
   check: Validator,
   transport: { name: string; failover: readonly string[]; spread?: Spread },
-  names: readonly string[],
+  isKnown: (name: string) => boolean,
   path: string,
 ): void {
   for (const [other] of transport.spread ?? [])
-    if (other === transport.name || !names.includes(other))
+    if (other === transport.name || !isKnown(other))
       check.fail(`${path}.spread`, `there is no other transport ${JSON.stringify(other.slice(0, 64))}`)
   for (const other of transport.failover) {
     if (other === transport.name) check.fail(`${path}.failover`, 'must name other transports, not this one')
-    if (!names.includes(other))
+    if (!isKnown(other))
       check.fail(`${path}.failover`, `there is no transport ${JSON.stringify(other.slice(0, 64))}`)
   }
 }
