@@ -136,6 +136,6 @@ function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {
 }
 
 /** A message as `find()` returns it. */
-export function show(row: StoredRow, paused: boolean): Message {
+function show(row: StoredRow, paused: boolean): Message {
   return rowToMessage(row, shownStatus(statusOf(row), paused))
 }

@@ -267,7 +267,7 @@ function threadLimits(transports: readonly TransportConfig[], threads: number): 
 }
 
 /** Returns what a thread gets of an order. */
-export function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
+function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
   const { slot, payload, recipients, scope = '', attempt, expiresAt } = order
   const task: DeliverTask = {
     payload,
@@ -287,6 +287,6 @@ export function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
 }
 
 /** Returns the size of the message's attachments. */
-export function attachedBytes({ payload }: DeliveryOrder): number {
+function attachedBytes({ payload }: DeliveryOrder): number {
   return payload.attachments.reduce((sum, { size }) => sum + size, 0)
 }
