@@ -1,11 +1,14 @@
 /** Entry point of the outbox thread, which owns the queue's file. Nothing else in the process opens it. */
+import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxProtocol.js'
 import { type OpenFile, openOutbox, Refusal } from './outbox/databaseFile.js'
-import { fileSizeLimit } from './outbox/fileSizeLimit.js'
 import { OutboxEngine } from './outbox/outboxEngine.js'
 import { createParts } from './outbox/parts.js'
 import { Reserve } from './outbox/reserve.js'
+
+/** A line of /proc/self/limits: the name, the limit in force, and the one up to which the process may raise it. */
+const MAX_FILE_SIZE = /^Max file size\s+(\d+)/m
 
 const setup = workerData as OutboxSetup
 const port = parentPort
@@ -49,5 +52,20 @@ async function loadSqlite(): Promise<OpenFile> {
       `better-sqlite3 is installed but its binary can't be loaded (${message.split('\n')[0] ?? ''}): run "npm rebuild better-sqlite3"; ` +
         `if npm asks for approval, allow its install script first with "npm approve-scripts better-sqlite3"`,
     )
+  }
+}
+
+/**
+ * Returns the size in bytes that a file of this process may reach (RLIMIT_FSIZE, `ulimit -f`); Infinity if there is no limit,
+ * and where the system doesn't publish it. SQLite meets the limit only when it copies its log into the file: too late for
+ * the messages that it has accepted until then.
+ */
+function fileSizeLimit(): number {
+  try {
+    const [, bytes] = MAX_FILE_SIZE.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
+    return bytes === undefined ? Infinity : Number(bytes)
+  } catch {
+    // Only Linux has this file.
+    return Infinity
   }
 }

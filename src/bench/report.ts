@@ -21,81 +21,47 @@ export interface FigureKind {
   of(run: Measurement): number | undefined
 }
 
+function figure(title: string, unit: string, digits: number, of: FigureKind['of']): FigureKind {
+  return { title, unit, digits, of }
+}
+
 /** The figures reported for each mode. */
 export const FIGURES = {
-  rate: { title: 'messages/s', unit: '/s', digits: 0, of: ({ mail }) => mail.rate },
-  coldRate: {
-    title: 'messages/s, the first 1,000',
-    unit: '/s',
-    digits: 0,
-    of: ({ cold }) => cold.rate,
-  },
-  cpuMain: {
-    title: 'main-thread CPU per message',
-    unit: 'µs',
-    digits: 0,
-    of: ({ mail, overhead }) => cpuPerMessage(mail, overhead, 'main'),
-  },
-  cpuAll: {
-    title: 'process CPU per message',
-    unit: 'µs',
-    digits: 0,
-    of: ({ mail, overhead }) => cpuPerMessage(mail, overhead, 'all'),
-  },
-  cores: { title: 'busy cores', unit: '', digits: 2, of: ({ mail }) => mail.cpu.all / mail.seconds },
-  overhead: {
-    title: 'main-thread CPU of the measurement, subtracted, per second',
-    unit: 'ms',
-    digits: 1,
-    of: ({ overhead }) => overheadPerSecond(overhead),
-  },
-  loopIdle: { title: 'event loop p99, idle', unit: 'ms', digits: 1, of: ({ idle }) => idle.loop.p99 },
-  loopP50: { title: 'event loop p50', unit: 'ms', digits: 1, of: ({ mail }) => mail.loop.p50 },
-  loopP99: { title: 'event loop p99', unit: 'ms', digits: 1, of: ({ mail }) => mail.loop.p99 },
-  loopMax: { title: 'event loop max', unit: 'ms', digits: 0, of: ({ mail }) => mail.loop.max },
-  block: {
-    title: 'event loop p99, one message at a time',
-    unit: 'ms',
-    digits: 1,
-    of: ({ alone }) => alone.loop.p99,
-  },
-  utilisation: {
-    title: 'event loop utilization',
-    unit: '%',
-    digits: 0,
-    of: ({ mail }) => mail.utilisation * 100,
-  },
-  httpIdleP50: { title: 'HTTP p50, no mail', unit: 'ms', digits: 1, of: ({ idle }) => idle.http?.p50 },
-  httpIdleP99: { title: 'HTTP p99, no mail', unit: 'ms', digits: 1, of: ({ idle }) => idle.http?.p99 },
-  httpP50: { title: 'HTTP p50 under mail', unit: 'ms', digits: 1, of: ({ both }) => both?.http.p50 },
-  httpP99: { title: 'HTTP p99 under mail', unit: 'ms', digits: 1, of: ({ both }) => both?.http.p99 },
-  httpExtra: {
-    title: 'HTTP p99, increase under mail',
-    unit: 'ms',
-    digits: 1,
-    of: ({ both, idle }) =>
-      both === undefined || idle.http === undefined ? undefined : both.http.p99 - idle.http.p99,
-  },
-  rateUnderHttp: { title: 'messages/s under HTTP', unit: '/s', digits: 0, of: ({ both }) => both?.rate },
-  sendP50: { title: 'send() p50, one at a time', unit: 'ms', digits: 2, of: ({ alone }) => alone.send.p50 },
-  sendP99: { title: 'send() p99, one at a time', unit: 'ms', digits: 2, of: ({ alone }) => alone.send.p99 },
-  aloneP50: {
-    title: 'delivery p50, one at a time',
-    unit: 'ms',
-    digits: 1,
-    of: ({ alone }) => alone.delivery.p50,
-  },
-  aloneP99: {
-    title: 'delivery p99, one at a time',
-    unit: 'ms',
-    digits: 1,
-    of: ({ alone }) => alone.delivery.p99,
-  },
-  deliveryP50: { title: 'delivery p50', unit: 'ms', digits: 0, of: ({ mail }) => mail.delivery.p50 },
-  deliveryP99: { title: 'delivery p99', unit: 'ms', digits: 0, of: ({ mail }) => mail.delivery.p99 },
-  unfinished: { title: 'not delivered in time', unit: '', digits: 0, of: ({ mail }) => mail.unfinished },
-  rss: { title: 'memory (RSS)', unit: 'MB', digits: 0, of: ({ rss }) => rss / 2 ** 20 },
-  start: { title: 'start to first message', unit: 's', digits: 2, of: ({ start }) => start / 1000 },
+  rate: figure('messages/s', '/s', 0, ({ mail }) => mail.rate),
+  coldRate: figure('messages/s, the first 1,000', '/s', 0, ({ cold }) => cold.rate),
+  cpuMain: figure('main-thread CPU per message', 'µs', 0, ({ mail, overhead }) =>
+    cpuPerMessage(mail, overhead, 'main'),
+  ),
+  cpuAll: figure('process CPU per message', 'µs', 0, ({ mail, overhead }) =>
+    cpuPerMessage(mail, overhead, 'all'),
+  ),
+  cores: figure('busy cores', '', 2, ({ mail }) => mail.cpu.all / mail.seconds),
+  overhead: figure('main-thread CPU of the measurement, subtracted, per second', 'ms', 1, ({ overhead }) =>
+    overheadPerSecond(overhead),
+  ),
+  loopIdle: figure('event loop p99, idle', 'ms', 1, ({ idle }) => idle.loop.p99),
+  loopP50: figure('event loop p50', 'ms', 1, ({ mail }) => mail.loop.p50),
+  loopP99: figure('event loop p99', 'ms', 1, ({ mail }) => mail.loop.p99),
+  loopMax: figure('event loop max', 'ms', 0, ({ mail }) => mail.loop.max),
+  block: figure('event loop p99, one message at a time', 'ms', 1, ({ alone }) => alone.loop.p99),
+  utilisation: figure('event loop utilization', '%', 0, ({ mail }) => mail.utilisation * 100),
+  httpIdleP50: figure('HTTP p50, no mail', 'ms', 1, ({ idle }) => idle.http?.p50),
+  httpIdleP99: figure('HTTP p99, no mail', 'ms', 1, ({ idle }) => idle.http?.p99),
+  httpP50: figure('HTTP p50 under mail', 'ms', 1, ({ both }) => both?.http.p50),
+  httpP99: figure('HTTP p99 under mail', 'ms', 1, ({ both }) => both?.http.p99),
+  httpExtra: figure('HTTP p99, increase under mail', 'ms', 1, ({ both, idle }) =>
+    both === undefined || idle.http === undefined ? undefined : both.http.p99 - idle.http.p99,
+  ),
+  rateUnderHttp: figure('messages/s under HTTP', '/s', 0, ({ both }) => both?.rate),
+  sendP50: figure('send() p50, one at a time', 'ms', 2, ({ alone }) => alone.send.p50),
+  sendP99: figure('send() p99, one at a time', 'ms', 2, ({ alone }) => alone.send.p99),
+  aloneP50: figure('delivery p50, one at a time', 'ms', 1, ({ alone }) => alone.delivery.p50),
+  aloneP99: figure('delivery p99, one at a time', 'ms', 1, ({ alone }) => alone.delivery.p99),
+  deliveryP50: figure('delivery p50', 'ms', 0, ({ mail }) => mail.delivery.p50),
+  deliveryP99: figure('delivery p99', 'ms', 0, ({ mail }) => mail.delivery.p99),
+  unfinished: figure('not delivered in time', '', 0, ({ mail }) => mail.unfinished),
+  rss: figure('memory (RSS)', 'MB', 0, ({ rss }) => rss / 2 ** 20),
+  start: figure('start to first message', 's', 2, ({ start }) => start / 1000),
 } satisfies Record<string, FigureKind>
 
 export type FigureName = keyof typeof FIGURES

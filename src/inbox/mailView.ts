@@ -200,7 +200,7 @@ export function subjectOf(mail: Pick<ReceivedMail, 'subject'>): string {
 
 /** The time in UTC. The script replaces it with the local time. */
 export function time(iso: string): Html {
-  return html`<time datetime="${iso}">${iso.slice(11, 19)} UTC</time>`
+  return html`<time datetime="${iso}">${iso.slice(11, 16)}</time>`
 }
 
 function size(bytes: number): string {

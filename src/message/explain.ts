@@ -59,7 +59,7 @@ function held(message: Message, last: MessageAttempt | undefined): string {
     case 'budget':
       return `Waiting for a limit, such as the rate or quota of the transport "${message.transport}"${at(', until about', message.nextAttemptAt)}.`
     case 'uncertain':
-      return `Held${at(' since', last?.end)} because it may already have been sent: ${reason(last)}. Retry it, cancel it, or mark it as sent.`
+      return `Held${at(' since', last?.end)} because it may already have been sent: ${reason(last)}; choose retry, cancel or markSent.`
   }
 }
 

@@ -1,11 +1,4 @@
-import {
-  countsAsAttempt,
-  isSetupFailure,
-  isTransportUnavailable,
-  isUnreachable,
-  type Outcome,
-  type RetryDecision,
-} from '../protocol/outcome.js'
+import { countsAsAttempt, isOutage, type Outcome, type RetryDecision } from '../protocol/outcome.js'
 import type { JsonObject, MessagePayload } from '../protocol/tasks.js'
 import { MAIL_FIELDS } from './mailFields.js'
 import {
@@ -208,10 +201,6 @@ function recordAttempt(state: MessageState, attempt: Attempt): void {
   state.attempts.push(attempt)
   if (countsAsAttempt(outcome)) state.counted++
   if (outcome.result === 'uncertain') state.uncertain = true
-}
-
-function isOutage(outcome: Outcome): boolean {
-  return isUnreachable(outcome) || isSetupFailure(outcome) || isTransportUnavailable(outcome)
 }
 
 /** Every status change goes through this function, so that no field of one status remains in the next. */

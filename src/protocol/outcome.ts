@@ -273,15 +273,14 @@ export const isSetupFailure = (outcome: Outcome): boolean => outcome.code === 'S
 /** Whether the process had no such transport at the moment. */
 export const isTransportUnavailable = (outcome: Outcome): boolean => outcome.code === 'TRANSPORT_UNAVAILABLE'
 
+/** Whether nothing could be tried, for a reason outside the message. */
+export function isOutage(outcome: Outcome): boolean {
+  return isUnreachable(outcome) || isSetupFailure(outcome) || isTransportUnavailable(outcome)
+}
+
 /** Whether the outcome uses up one of the message's attempts. */
 export function countsAsAttempt(outcome: Outcome): boolean {
-  return (
-    !isUnreachable(outcome) &&
-    !isSetupFailure(outcome) &&
-    !isTransportUnavailable(outcome) &&
-    outcome.result !== 'withdrawn' &&
-    outcome.code !== 'RELEASED'
-  )
+  return !isOutage(outcome) && outcome.result !== 'withdrawn' && outcome.code !== 'RELEASED'
 }
 
 /** The next status of a message after an attempt; see `decideRetry()` in src/delivery/retry.ts. */

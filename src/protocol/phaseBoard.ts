@@ -139,6 +139,14 @@ export class PhaseBoard {
     return PHASES[Atomics.load(this.#words, slot * this.#stride + PHASE)] ?? 'waiting'
   }
 
+  /** Counts the slots in each phase; with `thread`, only those that it works on. */
+  countPhases(slots: readonly number[], thread?: number): Record<Phase, number> {
+    const counts = Object.fromEntries(PHASES.map((phase) => [phase, 0])) as Record<Phase, number>
+    for (const slot of slots)
+      if (thread === undefined || this.thread(slot) === thread) counts[this.phase(slot)]++
+    return counts
+  }
+
   thread(slot: number): number {
     return Atomics.load(this.#words, slot * this.#stride + THREAD)
   }

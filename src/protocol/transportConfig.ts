@@ -105,18 +105,6 @@ export interface FileTransport {
   connections?: number
 }
 
-/** SendGrid's v3 API. */
-export interface SendgridTransport {
-  kind: 'sendgrid'
-  name: string
-  /** Origin, such as `https://api.sendgrid.com`. */
-  endpoint: string
-  apiKey: string
-  /** Connect to public addresses only. */
-  publicOnly?: true
-  connections?: number
-}
-
 /** The common settings of mail services with an HTTP API. */
 interface ApiTransportBase {
   name: string
@@ -125,6 +113,11 @@ interface ApiTransportBase {
   /** Connect to public addresses only. */
   publicOnly?: true
   connections?: number
+}
+
+export interface SendgridTransport extends ApiTransportBase {
+  kind: 'sendgrid'
+  apiKey: string
 }
 
 export interface PostmarkTransport extends ApiTransportBase {
@@ -171,6 +164,7 @@ export interface MsgraphTransport extends ApiTransportBase {
 }
 
 export type ApiTransport =
+  | SendgridTransport
   | PostmarkTransport
   | MailgunTransport
   | ResendTransport
@@ -210,8 +204,7 @@ export interface PluginTransport {
   connections?: number
 }
 
-export type TransportConfig =
-  SmtpTransport | FileTransport | SendgridTransport | SesTransport | ApiTransport | PluginTransport
+export type TransportConfig = SmtpTransport | FileTransport | SesTransport | ApiTransport | PluginTransport
 
 /** A change of a thread's transports; all others stay as they are. */
 export interface TransportUpdate {

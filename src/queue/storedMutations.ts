@@ -1,21 +1,29 @@
 import type { Reported } from '../feedback/deliveryStates.js'
+import type { Condition } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
-import { enter, type MailJob, type MessageState, settle } from '../message/messageState.js'
+import { enter, type MailJob, type MessageState, settle, type Status } from '../message/messageState.js'
 import type { Message } from '../message/messageView.js'
 import {
   type ActionTarget,
+  dropsContent,
   losesContent,
   type ManualAction,
   notFound,
   recordsOfAction,
   replacing,
 } from './actions.js'
-import type { ChangeListener, Consumer, RecordsOf, Retention } from './driver.js'
+import type { ChangeListener, Consumer, QueuedMessage, RecordsOf, Retention } from './driver.js'
 import type { RowCipher } from './encryption/rowCipher.js'
 import type { ChangeResult, RecordChange } from './records.js'
 import { packJob, packState, unpackHead, unpackState } from './rowCodec.js'
-import { type Guard, type MessageReader, show } from './storedQueries.js'
 import type { Replacement, StoredRow } from './storedRow.js'
+
+/** The condition of a process that knows outcomes which its queue's server did not take yet. */
+export const OUTCOME_NOT_STORED: Condition = {
+  begins: 'An outcome could not be stored yet',
+  level: 'error',
+  ends: 'Outcomes are stored again',
+}
 
 /** A message that an action withdrew from its delivery. */
 export interface Withdrawal {
@@ -36,26 +44,33 @@ export interface Mutation {
   records?: readonly RecordChange[] | undefined
 }
 
+/** A message as it was read for a change. */
+export interface FoundRow {
+  row: StoredRow
+  /** A row of the message as `find()` returns it. */
+  show: (row: StoredRow) => Message
+}
+
 interface StoredMutationsOptions {
-  guard: Guard
+  read: (id: string) => Promise<FoundRow | undefined>
+  /** Stores the change, unless another one came first. */
+  write: (mutation: Mutation) => Promise<ChangeResult>
   changed: ChangeListener
   recordsOf: RecordsOf | undefined
   data: Retention['data']
   maxAge: number
   cipher: RowCipher | undefined
-  /** Stores the change, unless another one came first. */
-  write: (mutation: Mutation) => Promise<ChangeResult>
+  /** Withdraws a message that is stored as `sending`, and that this process shows as queued. @default there is none */
+  withdrawPrefetched?: (row: StoredRow) => Withdrawal | undefined
   /** Withdraws a message from its delivery in this process. Returns undefined if it may still be sent. */
   cancelDelivery: (id: string) => Withdrawal | undefined
 }
 
-/** Changes messages on a server as operators and delivery reports ask. */
+/** Changes stored messages: as operators and delivery reports ask, and when they expire. */
 export class StoredMutations {
-  readonly #store: Pick<MessageReader, 'find'>
   readonly #options: StoredMutationsOptions
 
-  constructor(store: Pick<MessageReader, 'find'>, options: StoredMutationsOptions) {
-    this.#store = store
+  constructor(options: StoredMutationsOptions) {
     this.#options = options
   }
 
@@ -65,14 +80,15 @@ export class StoredMutations {
    * @returns what builds the message as it then is
    */
   async apply(id: string, action: ManualAction): Promise<() => Message> {
-    const { guard, changed, recordsOf, data, maxAge, write } = this.#options
+    const { read, write, changed, recordsOf, data, maxAge, cipher } = this.#options
     for (;;) {
-      const { paused, rows } = await guard(() => this.#store.find([id]))
-      const [row] = rows
-      if (row === undefined) throw notFound(id)
+      const found = await read(id)
+      if (found === undefined) throw notFound(id)
+      const { row, show } = found
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      let withdrawn: Withdrawal | undefined
+      let withdrawn = this.#options.withdrawPrefetched?.(row)
+      if (withdrawn !== undefined) state.status = 'queued'
       let written = false
       let target: ActionTarget | undefined
       let reported: Reported | undefined
@@ -80,21 +96,37 @@ export class StoredMutations {
         const cancelDelivery = (): boolean => (withdrawn ??= this.#options.cancelDelivery(id)) !== undefined
         target = { id, job, state, now: Date.now(), maxAge, cancelDelivery }
         reported = action(target)
-        if (reported?.changes.length === 0) return () => show(row, paused)
+        if (reported?.changes.length === 0) return () => show(row)
         const dropContent = losesContent(state, target, data)
         const records = recordsOfAction(target, reported, recordsOf)
-        const replaced = replacing(target, this.#options.cipher)
-        written =
-          (await guard(() => write({ id, row, state, dropContent, records, ...replaced }))) === 'written'
+        const mutation = { id, row, state, dropContent, records, ...replacing(target, cipher) }
+        written = (await write(mutation)) === 'written'
       } finally {
         withdrawn?.finish(written)
       }
       if (!written) continue
       const after = target.replacement ?? job
       if (target.keepsStatus !== true) changed({ job: after, state, reported })
-      return () => show({ ...row, ...packState(state), head: packJob(after, 0).head }, paused)
+      return () => show({ ...row, ...packState(state), head: packJob(after, 0).head })
     }
   }
+
+  /** Settles a message as expired, unless another change came first. */
+  async expire({ id, row }: { id: string; row: StoredRow }): Promise<void> {
+    const { write, changed, recordsOf, data } = this.#options
+    const expired = entered(row, 'expired')
+    const { state } = expired
+    const dropContent = dropsContent(state.status, data)
+    if ((await write({ id, row, state, dropContent, records: recordsOf?.(expired) })) === 'stale') return
+    changed(expired)
+  }
+}
+
+/** A stored message with the status that it enters now. */
+export function entered(row: StoredRow, status: Status, job = unpackHead(row)): QueuedMessage {
+  const state = unpackState(row, job)
+  enter(state, status, Date.now())
+  return { job, state }
 }
 
 /** A message whose process died while delivering it, with its new state. */

@@ -4,6 +4,7 @@ import type { Message } from '../message/messageView.js'
 import type { ListQuery, MessagePage, QueueDriver, QueuedMessage, StatusCounts } from './driver.js'
 import { cursorPosition, pageLimit, matches, paginate, shownCounts, shownStatus } from './listing.js'
 import { boundSubject, rowToMessage, statusOf, unpackHead, unpackLoaded, unpackState } from './rowCodec.js'
+import type { FoundRow } from './storedMutations.js'
 import type { LoadedRow, StoredRow } from './storedRow.js'
 
 /** Messages that are read for one page of a filtered listing at most. */
@@ -32,11 +33,19 @@ export type Guard = <T>(command: () => Promise<T>) => Promise<T>
 
 /** The reads of a driver on a server. Its methods throw `QUEUE_UNAVAILABLE` while the server can't be reached. */
 export interface StoredQueries extends Pick<QueueDriver, 'find' | 'load' | 'list' | 'stats'> {
+  /** Reads a message for a change. */
+  readonly read: (id: string) => Promise<FoundRow | undefined>
   /** Reads a message for its change listener if another process has settled it. Undefined while the server can't be reached. */
-  settledElsewhere(id: string): Promise<QueuedMessage | undefined>
+  readonly settledElsewhere: (id: string) => Promise<QueuedMessage | undefined>
 }
 
 export function storedQueries(store: MessageReader, guard: Guard): StoredQueries {
+  const read = async (id: string): Promise<FoundRow | undefined> => {
+    const { paused, rows } = await guard(() => store.find([id]))
+    const [row] = rows
+    return row && { row, show: (row) => show(row, paused) }
+  }
+
   const listOne = async (id: string, query: ListQuery): Promise<MessagePage> => {
     const { paused, rows } = await guard(() => store.find([id]))
     const [row] = rows
@@ -48,9 +57,11 @@ export function storedQueries(store: MessageReader, guard: Guard): StoredQueries
   }
 
   return {
+    read,
+
     async find(id) {
-      const { paused, rows } = await guard(() => store.find([id]))
-      return rows[0] && show(rows[0], paused)
+      const found = await read(id)
+      return found?.show(found.row)
     },
 
     async load(id) {
@@ -125,6 +136,6 @@ function fits(row: StoredRow, paused: boolean, query: ListQuery): boolean {
 }
 
 /** A message as `find()` returns it. */
-export function show(row: StoredRow, paused: boolean): Message {
+function show(row: StoredRow, paused: boolean): Message {
   return rowToMessage(row, shownStatus(statusOf(row), paused))
 }

@@ -1,4 +1,4 @@
-import { ConditionLog } from '../logging/conditionLog.js'
+import { type Condition, ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
 import { type MailJob, recipientsOf, type SuppressedRecipient } from '../message/messageState.js'
 import type { QueueDriver } from '../queue/driver.js'
@@ -35,6 +35,12 @@ function strongest(records: readonly SharedRecord[], stream: string): Suppressio
     .sort((a, b) => order.indexOf(a.reason) - order.indexOf(b.reason))[0]
 }
 
+const UNREADABLE: Condition = {
+  begins: 'The list of suppressed addresses can’t be read; mail waits until it can',
+  level: 'error',
+  ends: 'The list of suppressed addresses is read again',
+}
+
 /** Finds the suppressed recipients of mails, before they are accepted and before they are delivered. */
 export class SuppressionLookup {
   readonly #queue: QueueDriver
@@ -47,11 +53,7 @@ export class SuppressionLookup {
 
   constructor(queue: QueueDriver, logger: Logger) {
     this.#queue = queue
-    this.#unreadable = new ConditionLog(logger, {
-      begins: 'The list of suppressed addresses can’t be read; mail waits until it can',
-      level: 'error',
-      ends: 'The list of suppressed addresses is read again',
-    })
+    this.#unreadable = new ConditionLog(logger, UNREADABLE)
   }
 
   /** This process has added an entry. */

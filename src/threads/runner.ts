@@ -1,7 +1,6 @@
 import { type EventLoopUtilityFunction, type EventLoopUtilization, performance } from 'node:perf_hooks'
 import type { Evidence } from '../protocol/evidence.js'
-import { type Outcome, type Phase, PHASES } from '../protocol/outcome.js'
-import type { PhaseBoard } from '../protocol/phaseBoard.js'
+import type { Outcome, Phase } from '../protocol/outcome.js'
 import type {
   ComposedParts,
   Content,
@@ -146,12 +145,4 @@ export class LoadMeter {
     const to = this.#from === this.#to ? this.#utilization() : this.#to
     return this.#utilization(to, this.#from).utilization
   }
-}
-
-/** Counts the slots in each phase; with `thread`, only those that it works on. */
-export function countPhases(board: PhaseBoard, slots: readonly number[], thread?: number): PhaseCounts {
-  const counts = Object.fromEntries(PHASES.map((phase) => [phase, 0])) as PhaseCounts
-  for (const slot of slots)
-    if (thread === undefined || board.thread(slot) === thread) counts[board.phase(slot)]++
-  return counts
 }

@@ -4,27 +4,21 @@ import { PhaseBoard } from '../protocol/phaseBoard.js'
 import {
   type ComposedParts,
   type Content,
+  type DeliverTask,
   type JsonObject,
   type MessagePayload,
   type RenderResult,
+  sharedClock,
 } from '../protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../protocol/templateManifest.js'
 import type { TransportConfig, TransportReport, TransportUpdate } from '../protocol/transportConfig.js'
 import { setupFailure } from '../protocol/unsentOutcome.js'
 import { CancellationRegistry } from './cancellationRegistry.js'
 import type { CrashLoopListener, Outage } from './crashLoop.js'
-import { attachedBytes, taskOf } from './deliverTask.js'
 import type { Pool, PoolOptions } from './pool.js'
 import { PoolManager } from './poolManager.js'
 import { RenderRequests } from './renderRequests.js'
-import {
-  type DeliveryOrder,
-  type PhaseCounts,
-  type Runner,
-  type RunResult,
-  type ThreadStatus,
-  countPhases,
-} from './runner.js'
+import type { DeliveryOrder, PhaseCounts, Runner, RunResult, ThreadStatus } from './runner.js'
 import { InFlightWindow, SlotPool } from './slotPool.js'
 import { Supervisor } from './supervisor.js'
 import { ThreadDied } from './workerChannel.js'
@@ -206,7 +200,7 @@ export class ThreadRunner implements Runner {
       delivering: load,
       connections,
       busy,
-      phases: countPhases(this.#board, slots, thread),
+      phases: this.#board.countPhases(slots, thread),
     }))
   }
 
@@ -217,7 +211,7 @@ export class ThreadRunner implements Runner {
   }
 
   phases(): PhaseCounts {
-    return countPhases(this.#board, this.slots.used())
+    return this.#board.countPhases(this.slots.used())
   }
 
   close(): Promise<void> {
@@ -270,4 +264,29 @@ export class ThreadRunner implements Runner {
 function reasonOf(error: unknown): string {
   if (error instanceof ThreadDied) return error.reason
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Returns what a thread gets of an order. */
+function taskOf(order: DeliveryOrder, generation: number): DeliverTask {
+  const { slot, payload, recipients, scope = '', attempt, expiresAt } = order
+  const task: DeliverTask = {
+    payload,
+    recipients,
+    transport: `${scope}${order.transport}`,
+    attempt,
+    expiresAt,
+    slot,
+    generation,
+    handedOverAt: sharedClock(),
+  }
+  const { uncertain, note, notBefore } = order
+  if (uncertain !== undefined) task.uncertain = uncertain
+  if (note !== undefined) task.note = note
+  if (notBefore !== undefined) task.notBefore = notBefore
+  return task
+}
+
+/** Returns the size of the message's attachments. */
+function attachedBytes({ payload }: DeliveryOrder): number {
+  return payload.attachments.reduce((sum, { size }) => sum + size, 0)
 }

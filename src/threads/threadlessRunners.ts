@@ -23,7 +23,6 @@ import {
   type Runner,
   type RunResult,
   type ThreadStatus,
-  countPhases,
 } from './runner.js'
 import { SlotPool } from './slotPool.js'
 import { TemplateLister } from './templateLister.js'
@@ -137,7 +136,7 @@ export class InlineRunner implements Runner {
   }
 
   phases(): PhaseCounts {
-    return countPhases(this.#board, this.slots.used())
+    return this.#board.countPhases(this.slots.used())
   }
 
   endThread(): undefined {

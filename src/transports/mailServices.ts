@@ -53,6 +53,13 @@ const NAME = /^[\w.-]{1,128}$/
 
 /** The services by the scheme of their URL. */
 const SERVICES: Readonly<Record<ApiTransport['kind'], Service>> = {
+  sendgrid: {
+    label: 'SendGrid',
+    endpoint: 'https://api.sendgrid.com',
+    secrets: ['apiKey'],
+    required: {},
+    optional: [],
+  },
   postmark: {
     label: 'Postmark',
     endpoint: 'https://api.postmarkapp.com',
@@ -107,7 +114,7 @@ export const MAIL_SERVICE_FIELDS: Record<string, readonly string[]> = Object.fro
   ]),
 )
 
-/** Resolves `postmark:` and the others, with the credentials as options or as `postmark://TOKEN@`; the host is optional. */
+/** Resolves `sendgrid:` and the others, with the credentials as options or as `postmark://TOKEN@`; the host is optional. */
 export function resolveMailService(
   check: Validator,
   name: string,

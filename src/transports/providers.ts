@@ -5,7 +5,6 @@ import type { JsonObject } from '../protocol/tasks.js'
 import type {
   FileTransport,
   PluginTransport,
-  SendgridTransport,
   SesCredentials,
   SesTransport,
 } from '../protocol/transportConfig.js'
@@ -56,12 +55,11 @@ export const SERVICE_KEYS = [
 const FIELDS: Record<string, readonly string[]> = {
   'inbox:': ['dkim'],
   'file:': ['dkim'],
-  'sendgrid:': ['apiKey', 'endpoint'],
   'ses:': ['dkim', 'endpoint', 'region', 'credentials', 'configurationSet'],
   ...MAIL_SERVICE_FIELDS,
 }
 
-const SCHEMES = ['inbox:', 'file:', 'sendgrid:', 'ses:', ...MAIL_SERVICE_SCHEMES]
+const SCHEMES = ['inbox:', 'file:', 'ses:', ...MAIL_SERVICE_SCHEMES]
 
 /** Returns the scheme of a URL that does not name an SMTP server. */
 export function serviceScheme(text: string): string | undefined {
@@ -114,33 +112,6 @@ export function resolveFile(
     name,
     dir,
     ...(dkim === undefined ? {} : { dkim: resolveDkim(check, dkim, `${at}.dkim`) }),
-  }
-}
-
-/** Resolves `sendgrid:` with the key as an option, or `sendgrid://KEY@HOST`; the host is optional. */
-export function resolveSendgrid(
-  check: Validator,
-  name: string,
-  text: string,
-  given: Given,
-  at: string,
-): SendgridTransport {
-  const url = /^sendgrid:(?:\/\/(?:([^@/]*)@)?([^/@]*)\/?)?$/.exec(text)
-  if (url === null) check.fail(at, "must be 'sendgrid:' with an apiKey, or 'sendgrid://KEY@api.sendgrid.com'")
-  const [, inUrl = '', host = ''] = url
-  const key = check.string(given['apiKey'] ?? inUrl, `${at}.apiKey`, 512)
-  if (key === '') check.fail(`${at}.apiKey`, 'is required: an API key of your SendGrid account')
-  if (!/^[\x21-\x7e]+$/.test(key))
-    check.fail(`${at}.apiKey`, 'contains a character that is not allowed in API keys')
-  return {
-    kind: 'sendgrid',
-    name,
-    apiKey: key,
-    endpoint: originOf(
-      check,
-      given['endpoint'] ?? `https://${host === '' ? 'api.sendgrid.com' : host}`,
-      `${at}.endpoint`,
-    ),
   }
 }
 

@@ -8,7 +8,6 @@ import {
   type PluginOptions,
   resolveFile,
   resolvePlugin,
-  resolveSendgrid,
   resolveSes,
   SERVICE_KEYS,
   type ServiceOptions,
@@ -212,7 +211,6 @@ function specOf(
   checkFields(check, scheme ?? 'smtp:', options, ['url', ...COMMON_KEYS], path)
   if (scheme === 'inbox:') return { kind: 'inbox', name, ...signedBy(check, options, path) }
   if (scheme === 'file:') return resolveFile(check, name, text, options, path)
-  if (scheme === 'sendgrid:') return resolveSendgrid(check, name, text, options, path)
   if (scheme === 'ses:') return resolveSes(check, name, text, options, path)
   if (scheme !== undefined) return resolveMailService(check, name, text, options, path)
   return resolveSmtp(check, name, text, options, path, urlPath)

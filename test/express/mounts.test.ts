@@ -75,7 +75,7 @@ describe.each(Object.keys(versions) as (keyof typeof versions)[])('in %s', (vers
       path: 'to',
     })
     expect((await callAt(`${base}/nowhere`, { headers: bearer })).body).toMatchObject({ code: 'NOT_FOUND' })
-    // What a handler rejects with is answered too: Express 4 alone would leave the request hanging.
+    // A rejection of a handler is answered too: Express 4 alone would leave the request hanging.
     await mailer.close({ deadline: 0 })
     expect(await callAt(`${base}/messages`, json(MAIL, bearer))).toMatchObject({
       status: 503,

@@ -93,7 +93,7 @@ test('metrics can be added to an existing registry, and two mailers can share on
   const [one, two] = await Promise.all([metricsRegistry(first), metricsRegistry(second)])
   expect(one).not.toBe(two)
   expect(samplesOf(await two.metrics()).get('threadpost_messages_accepted_total')).toBe(1)
-  // What is gone takes nothing of the others along.
+  // A mailer that is gone takes nothing of the others along.
   await second.close({ deadline: 0 })
   expect(Object.fromEntries(samplesOf(await registry.metrics()))).toMatchObject({ mine: 7, second_up: 0 })
 })

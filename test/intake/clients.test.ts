@@ -32,7 +32,7 @@ async function run(tool: Tool, more: readonly string[], input = ''): Promise<voi
   await output(tool, more, input)
 }
 
-/** What the program prints. */
+/** The output of the program. */
 async function output({ command, args, env }: Tool, more: readonly string[], input = ''): Promise<string> {
   const child = spawn(command, [...args, ...more], { env: { PATH: process.env['PATH'], ...env } })
   const texts = Promise.all([text(child.stdout), text(child.stderr)])

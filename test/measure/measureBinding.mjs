@@ -1,4 +1,4 @@
-// What binding a compiled template costs (HTML, subject and text), beside running MJML for each message:
+// The cost of binding a compiled template (HTML, subject and text), beside running MJML for each message:
 //   node test/measure/measureBinding.mjs [FILE.mjml DATA.json]     (after a build)
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-// What an open dashboard costs with 100,000 messages in the SQLite outbox while mail flows: node test/measure/measureDashboard.mjs
+// The cost of an open dashboard with 100,000 messages in the SQLite outbox while mail flows: node test/measure/measureDashboard.mjs
 // (after a build). Each request is one that the pages make. The browser's part and the SMTP server are in a process of
 // their own, so that the event loop measured is the web process's.
 import { fork } from 'node:child_process'

@@ -1,4 +1,4 @@
-// What a fleet costs and how it scales, on Redis and on Postgres (Linux only):
+// The cost of a fleet and how it scales, on Redis and on Postgres (Linux only):
 //   npm run build && node test/measure/measureFleet.mjs [--queues redis,postgres] [--messages 5000] [--workers 1,2,4]
 // 1. What a message (W1) costs from send() until it is sent, with one worker: commands, bytes, and CPU of the server.
 // 2. Messages per second of workers whose SMTP server answers after 50 ms. They wait more than they work, so one machine is enough.

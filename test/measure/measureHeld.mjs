@@ -1,4 +1,4 @@
-// What many messages for a host that is down cost the web process: node test/measure/measureHeld.mjs [MESSAGES] (after a build).
+// The cost of many messages for a host that is down, for the web process: node test/measure/measureHeld.mjs [MESSAGES] (after a build).
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'

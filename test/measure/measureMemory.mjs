@@ -1,4 +1,4 @@
-// What threadpost costs a process: the time and memory of its import, and the memory of a mailer with one thread over SMTP.
+// The cost of threadpost for a process: the time and memory of its import, and the memory of a mailer with one thread over SMTP.
 // node test/measure/measureMemory.mjs [--processes 7] (after a build). Each figure is the median of several processes.
 import { execFile } from 'node:child_process'
 import path from 'node:path'

@@ -54,7 +54,7 @@ async function app(options: Partial<MailerOptions> = {}) {
   return { mailer, inbox, ask }
 }
 
-/** What listeners of `sent` are told, and the context that each of them runs in. */
+/** The events that listeners of `sent` get, and the context that each of them runs in. */
 function heardFrom(mailer: Mailer): Map<string, { event: MessageEvent; around: unknown }> {
   const heard = new Map<string, { event: MessageEvent; around: unknown }>()
   mailer.on('sent', async (event) => {

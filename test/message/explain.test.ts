@@ -102,7 +102,7 @@ describe('explain', () => {
       },
     ],
     [
-      'Held since 2026-03-01 10:02:03 UTC because it may already have been sent: the connection closed after the body. Retry it, cancel it, or mark it as sent.',
+      'Held since 2026-03-01 10:02:03 UTC because it may already have been sent: the connection closed after the body; choose retry, cancel or markSent.',
       { status: 'held', heldReason: 'uncertain', uncertain: true, attempts: [LOST] },
     ],
     [

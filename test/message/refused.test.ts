@@ -5,7 +5,7 @@ import { job, NOW, plain, refusal } from '../support/messageRules.js'
 
 const CONTROL = ['\r', '\n', '\0', '\u2028', '\u2029', '\u0085', '\u007f']
 
-/** What must be refused, with the field that is named. */
+/** The inputs that must be refused, with the field that is named. */
 const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
   ['no object', 'mail', undefined],
   ['an unknown field', { ...plain, template_: 'x' }, 'template_'],

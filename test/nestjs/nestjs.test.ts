@@ -41,7 +41,7 @@ it('an application injects the mailer everywhere, and closes it when it shuts do
   expect(mailer).toBe(app.get(MAILER))
   await mailer.send(MAIL)
   await app.close()
-  // What was due has been delivered.
+  // The mail that was due has been delivered.
   expect(inbox.count).toBe(1)
   await expect(mailer.send(MAIL)).rejects.toMatchObject({ code: 'CLOSED' })
 })

@@ -1,4 +1,4 @@
-// What a message costs, in counts that are the same on every machine: a guard against a change that makes it dearer,
+// The cost of a message, in counts that are the same on every machine: a guard against a change that makes it dearer,
 // without a clock. The figures in time are those of `threadpost bench`.
 import { execFile } from 'node:child_process'
 import path from 'node:path'

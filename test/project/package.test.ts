@@ -184,7 +184,7 @@ export { expectMail, inboxRouter, mailContext, mailRouter, metricsRegistry, said
   })
 })
 
-/** What esbuild needs for CommonJS dependencies in an ES module. */
+/** The lines that esbuild needs for CommonJS dependencies in an ES module. */
 const REQUIRE =
   "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 

@@ -107,7 +107,7 @@ describe('the compose file', () => {
   const containerfile = blocksOf('dockerfile')[0]?.source ?? ''
   const { mail, worker } = compose.services as { mail: Service; worker: Service }
 
-  /** What a service runs in the container, as it would run here. */
+  /** The command that a service runs in the container, as it would run here. */
   const argumentsOf = ({ command = [] }: Service) =>
     command.slice(1).map((word) => word.replace(/^node_modules\/threadpost\//, `${root}/`))
 
@@ -133,7 +133,7 @@ describe('the compose file', () => {
     expect(mail.ports).toEqual(['127.0.0.1:3000:3000'])
     expect(mail.command?.join(' ')).toContain('--host 0.0.0.0 --port 3000')
     expect(containerfile).toContain('http://127.0.0.1:3000/mail/healthz')
-    // What is copied is in every app that npm and threadpost set up.
+    // The copied files are in every app that npm and threadpost set up.
     const copied = [...containerfile.matchAll(/^COPY (.*) \S+$/gm)].flatMap(([, from = '']) =>
       from.split(' '),
     )

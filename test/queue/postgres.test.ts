@@ -1,4 +1,5 @@
 import { resolveLogger } from '../../src/logging/logger.js'
+import type { QueueDriver } from '../../src/queue/driver.js'
 import { PostgresQueue } from '../../src/queue/postgres/driver.js'
 import { Validator } from '../../src/validation.js'
 import { usePostgres } from '../support/postgres.js'
@@ -13,7 +14,7 @@ const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
 describeWith(['postgres'], 'a queue on Postgres', ({ postgres: tool }) => {
   const postgres = usePostgres(tool)
 
-  const openAt = (options: SuiteOptions, place: ReturnType<typeof postgres.place>): Promise<PostgresQueue> =>
+  const openAt = (options: SuiteOptions, place: ReturnType<typeof postgres.place>): Promise<QueueDriver> =>
     PostgresQueue.open({ ...options, ...place, migrate: true, listen: true, postgres: {}, logger })
 
   queueSuite('postgres', (options) => openAt(options, postgres.place()))

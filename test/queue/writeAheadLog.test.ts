@@ -58,7 +58,7 @@ it('a reader that does not end makes the queue refuse mail before the log is too
   expect(refusal).toMatchObject({ code: 'QUEUE_UNAVAILABLE', message: expect.stringContaining('reading') })
   await expect.poll(() => inbox.count).toBe(sent)
   await expect.poll(async () => (await mailer.stats()).sent).toBe(sent)
-  // What is dropped is overwritten, which is in the log once more.
+  // Dropped content is overwritten, which is in the log once more.
   expect((await stat(`${file}-wal`)).size).toBeLessThan(2.5 * 128 * 1024 * 1024)
   reader.exec('COMMIT')
   await expect.poll(() => accepts(mailer)).toBe(true)

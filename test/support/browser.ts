@@ -51,7 +51,7 @@ export function useBrowser({ command, args, env }: Tool): OpenPage {
   }
 }
 
-/** What axe-core finds serious, as sentences. */
+/** The problems that axe-core finds serious, as sentences. */
 export async function seriousFaults(page: Page): Promise<string[]> {
   return faultsOf(page, ({ impact }) => impact === 'serious' || impact === 'critical')
 }

@@ -18,7 +18,7 @@ session.post('Debugger.enable')
 export interface Run {
   /** Of the JavaScript: ESM that leaves what it found in `result`. */
   code: string
-  /** What it finds from `process.argv[2]` on. */
+  /** The arguments that it finds from `process.argv[2]` on. */
   args?: string[]
   /** Flags for Node. */
   flags?: string[]

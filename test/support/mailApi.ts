@@ -7,7 +7,7 @@ export const SECRET = 'canary-7f3a9'
 /** A service repeats what it was given: the key, and a link of the message. */
 export const INDISCREET = `, said ${SECRET} of https://app.example/reset?token=canary0123456789`
 
-/** What the server does with the next request. */
+/** The behavior of the server at the next request. */
 export type Mood =
   'ok' | 'refuse' | 'tooLarge' | 'unauthorized' | 'throttle' | 'down' | 'hang' | 'drop' | 'lose' | 'broken'
 
@@ -254,7 +254,7 @@ export const SES: Dialect = {
   },
 }
 
-/** What test/support/httpPlugin.cjs posts to. */
+/** The API that test/support/httpPlugin.cjs posts to. */
 export const PLUGIN: Dialect = {
   path: '/',
   taken: (body) => JSON.parse(body) as Taken,

@@ -4,7 +4,7 @@ import { InFlightWindow, SlotPool } from '../../src/threads/slotPool.js'
 import { DisabledRunner } from '../../src/threads/threadlessRunners.js'
 import type { VirtualTime } from './virtualTime.js'
 
-/** What happened to the deliveries of a {@link modelThreads}. */
+/** The course of the deliveries of a {@link modelThreads}. */
 export interface Observed {
   /** When the server saw each envelope and each final dot, by transport. */
   envelopes: Map<string, number[]>

@@ -20,7 +20,7 @@ export interface MailServer {
   port: number
   /** The messages for a mailbox, in full: those that were delivered, or that wait for that. */
   mailbox(name: 'ada' | 'eve'): Promise<string[]>
-  /** What it logged. */
+  /** The lines that it logged. */
   log(): Promise<string>
 }
 

@@ -22,7 +22,7 @@ const LIBRARIES = 'libraries.json'
  *   | 'postgres' | 'python3-psycopg' | 'pgbouncer'} ToolName
  */
 
-/** What one apt package (and what it depends on) brings. `probe` makes each program prove that it can be started. */
+/** The programs of one apt package and of those that it depends on. `probe` makes each program prove that it can be started. */
 const bundles = [
   {
     package: 'redis-server',
@@ -178,7 +178,7 @@ function withPython(tool, folder) {
 }
 
 /**
- * What is there now. Quick, fetches nothing.
+ * Returns the programs that are there now. Quick, fetches nothing.
  * @returns {Partial<Record<ToolName, Tool>>}
  */
 export function findTools() {
@@ -259,7 +259,7 @@ async function fetchBundle(bundle) {
     if (bundle.package === 'chromium') await writeFonts(folder, path.join(cache, bundle.package))
     await probe(bundle, folder)
     const place = path.join(cache, bundle.package)
-    // What is left of a folder that was deleted while a program used it.
+    // The rest of a folder that was deleted while a program used it.
     if (!existsSync(path.join(place, LIBRARIES))) await rm(place, { recursive: true, force: true })
     await rename(folder, place).catch((error) => {
       // Another run was quicker: its folder is as good.
@@ -282,7 +282,7 @@ async function libraryFolders(folder) {
 async function writeFonts(folder, home) {
   // The cache of the fonts is beside the folder, because the probe writes to it before the folder is in its place.
   const fonts = ['/usr/share/fonts', path.join(home, 'usr/share/fonts')].map((dir) => `<dir>${dir}</dir>`)
-  // What generic names stand for is said by no configuration but the system's; without, any font may stand in, be it one with serifs.
+  // Only the system's configuration maps generic names to fonts; without it, any font may stand in, be it one with serifs.
   const code = ['ui-monospace', 'monospace'].map(
     (name) =>
       `<match><test name="family"><string>${name}</string></test>` +
@@ -334,7 +334,7 @@ async function provide() {
 let provided
 
 /**
- * What is there after fetching what is missing, and a line for each thing that could not be had.
+ * Returns the programs that are there after fetching those that are missing, and a line for each that could not be had.
  * @returns {Promise<{ tools: Partial<Record<ToolName, Tool>>, problems: string[] }>}
  */
 export function tools() {

@@ -41,7 +41,7 @@ export interface Target {
   picture: boolean
 }
 
-/** What a page links to and shows, as far as it is not on the web. */
+/** The targets of a page's links and images that are not on the web. */
 export async function targetsOf(page: string): Promise<Target[]> {
   const text = (await proseOf(page)).replace(/`[^`]*`/g, '')
   const links = [...text.matchAll(/(!?)\[[^\]]*\]\(([^)\s]+)\)|\b(src|href)="([^"{]+)"/g)].map(
@@ -63,7 +63,7 @@ export async function targetsOf(page: string): Promise<Target[]> {
     })
 }
 
-/** What stands behind the fence of a code block, such as `ts app`; empty for a diagram. */
+/** The words after the fence of a code block, such as `ts app`; empty for a diagram. */
 export interface Block {
   page: string
   /** Of its first line of code. */
@@ -90,7 +90,7 @@ export function titleOf({ page, line }: Block): string {
   return `${page}:${line}`
 }
 
-/** What a block prints, by its own comments. */
+/** The output of a block, by its own comments. */
 export function promisesOf(source: string): (string | undefined)[] {
   return [...source.matchAll(/^ *console\.log\(.*\) \/\/ (.*)$/gm)].map((match) => match[1])
 }

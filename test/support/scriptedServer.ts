@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** What a scripted server does in place of answering. */
+/** Acts of a scripted server in place of an answer. */
 export const CLOSE = Symbol('close')
 export const SILENCE = Symbol('silence')
 
@@ -15,7 +15,7 @@ export const drip: Answer = (socket) => {
   socket.on('close', () => clearInterval(timer))
 }
 
-/** What a client said and the server took, on one connection. */
+/** The commands and mails that the server took on one connection. */
 export class Conversation {
   readonly commands: string[] = []
   readonly messages: { from: string; to: string[]; data: string }[] = []
@@ -27,7 +27,7 @@ export class Conversation {
   to: string[] = []
   /** MAIL was accepted: the next MAIL is refused unless a message or RSET comes first. */
   open = false
-  /** What was received and not looked at yet. */
+  /** The text that was received and not looked at yet. */
   input = ''
   #wake: (() => void) | undefined
 

@@ -15,7 +15,7 @@ export interface SenderOrder {
   concurrency?: number
   queue?: object
   mail?: object
-  /** What it sends in. */
+  /** The request context in which it sends. */
   context?: object
   options?: object
   /** Milliseconds to close in. */

@@ -8,7 +8,7 @@ import { folderOf } from './folder.js'
 const run = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '../..')
 
-/** What npm would publish. */
+/** The package that npm would publish. */
 export interface Tarball {
   file: string
   /** Bytes. */

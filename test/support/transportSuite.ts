@@ -1,5 +1,5 @@
 /**
- * What every transport that hands a message over by one call must do. A new one is done when it passes: its API is
+ * The duties of every transport that hands a message over by one call. A new one is done when it passes: its API is
  * spoken by a server of test/support/mailApi.ts.
  */
 import type { TransportInput } from 'threadpost'

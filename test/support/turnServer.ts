@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 /** Milliseconds without a byte after which a client has said all that it says without an answer, on a busy machine as well. */
 const QUIET = 200
 
-/** What an SMTP server on a far line saw. */
+/** The record of an SMTP server on a far line. */
 export interface Turns {
   port: number
   connections: number

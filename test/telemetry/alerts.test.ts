@@ -26,7 +26,7 @@ const QUIET: AlertReading = {
   open: [],
 }
 
-/** What the rules say to one reading after the other. */
+/** Returns the alarms that the rules raise or end at one reading after the other. */
 function told(options: AlertOptions, readings: Partial<AlertReading>[]): string[][] {
   const plan = resolveAlerts(new Validator('INVALID_OPTIONS'), options)
   if (plan === undefined) throw new Error('no plan')

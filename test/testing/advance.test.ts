@@ -29,7 +29,7 @@ describe('advance()', () => {
     const message = await mailer.wait(id)
     expect(message.status).toBe('sent')
     const starts = message.attempts.map(({ start }) => Date.parse(start))
-    // What the attempts themselves take adds to it.
+    // The time of the attempts themselves adds to it.
     for (const [index, wait] of [5_000, 20_000, 80_000].entries())
       expect(starts[index + 1]! - starts[index]!).toBeGreaterThanOrEqual(wait)
   })

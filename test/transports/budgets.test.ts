@@ -45,7 +45,7 @@ describe('the budget of a transport', () => {
     expect(dots[149]! - dots[0]!).toBeGreaterThan(2_000)
     expect(mostInASecond(dots)).toBeLessThanOrEqual(50)
     expect(mostInASecond(mails)).toBeLessThanOrEqual(50)
-    // Whoever waits is stored about once for it.
+    // A message that waits is stored about once for it.
     expect(held.mock.calls.length).toBeLessThan(200)
     expect(held.mock.calls[0]).toMatchObject([{ heldReason: 'budget', status: 'held' }])
   })

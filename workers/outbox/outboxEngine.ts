@@ -9,6 +9,7 @@ import type {
 import { isStorageError } from './databaseFile.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
 import { IdleTasks } from './idleTasks.js'
+import { readPage } from './pageReader.js'
 import type { Parts } from './parts.js'
 
 /** Maximum number of requests per commit, which bounds how long each waits for the reads. */
@@ -109,7 +110,7 @@ export class OutboxEngine {
   }
 
   #read(request: ReadRequest, report: Report): Answer<RequestKind> {
-    const { counters, messages, pageReader, readyQueue, records } = this.#parts
+    const { db, counters, messages, readyQueue, records } = this.#parts
     switch (request.kind) {
       case 'find':
         return messages.find(request.id)
@@ -117,7 +118,7 @@ export class OutboxEngine {
         return messages.load(request.id)
       case 'list':
         counters.load()
-        return pageReader.page(request.query)
+        return readPage(db, counters, request.query)
       case 'stats':
         counters.load()
         return {

@@ -26,30 +26,70 @@ interface Page {
  * Reads pages of messages, newest first. Messages that aren't in the search index yet are the newest and are scanned first;
  * the rest is read in order from the most selective index for the query.
  */
-export class PageReader {
+export function readPage(db: Database, counters: Counters, query: RowQuery): Page {
+  const page = new PageBuilder(db, query)
+  const upper = Math.min(
+    query.before ?? Infinity,
+    positionAfter(db, counters, query.until),
+    counters.accepted + 1,
+  )
+  const lower = query.since === null ? 0 : positionAfter(db, counters, query.since - 1)
+  const indexed = usesIndex(query) ? Math.min(counters.indexed, upper - 1) : 0
+  page.read('', ['m.seq < ?', 'm.seq > ?', 'm.seq >= ?'], [upper, indexed, lower])
+  if (indexed > 0) page.readIndexed(indexed, lower)
+  return page.result()
+}
+
+/**
+ * Returns the first position whose message was accepted after a time. Positions grow with time as long as the clock does,
+ * so a binary search finds it without an index.
+ */
+function positionAfter(db: Database, counters: Counters, time: number | null): number {
+  if (time === null) return Infinity
+  const at = db.prepare<[number], { seq: number; at: number }>(
+    'SELECT seq, accepted_at AS at FROM message WHERE seq >= ? ORDER BY seq LIMIT 1',
+  )
+  let low = 1
+  let high = counters.accepted + 1
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const row = at.get(middle)
+    if (row === undefined || row.at > time) high = middle
+    else low = row.seq + 1
+  }
+  return low
+}
+
+/** Collects matching messages until the page is full or its time is up. */
+class PageBuilder {
   readonly #db: Database
-  readonly #counters: Counters
+  readonly #query: RowQuery
+  readonly #rows: StoredRow[] = []
+  readonly #end = performance.now() + TIME_LIMIT
+  #cursor: number | null = null
 
-  constructor(db: Database, counters: Counters) {
+  constructor(db: Database, query: RowQuery) {
     this.#db = db
-    this.#counters = counters
+    this.#query = query
   }
 
-  page(query: RowQuery): Page {
-    const page = new PageBuilder(query)
-    const upper = Math.min(
-      query.before ?? Infinity,
-      this.#positionAfter(query.until),
-      this.#counters.accepted + 1,
+  /** Adds the matching rows that meet some conditions, unless the page is complete. */
+  read(from: string, conditions: readonly string[], values: unknown[], position = 'm.seq'): void {
+    if (this.#cursor !== null) return
+    const { statuses } = this.#query
+    const where = [...conditions]
+    if (statuses !== null) where.push(`m.status IN (${statuses.join()})`)
+    const statement = this.#db.prepare<unknown[], MessageRow>(
+      `SELECT ${MESSAGE_COLUMNS} FROM ${from} message m WHERE ${where.join(' AND ')} ORDER BY ${position} DESC`,
     )
-    const lower = query.since === null ? 0 : this.#positionAfter(query.since - 1)
-    const indexed = usesIndex(query) ? Math.min(this.#counters.indexed, upper - 1) : 0
-    this.#read(page, '', ['m.seq < ?', 'm.seq > ?', 'm.seq >= ?'], [upper, indexed, lower], query)
-    if (indexed > 0) this.#readIndexed(page, query, indexed, lower)
-    return page.result()
+    for (const row of statement.iterate(...values)) {
+      if (!this.#offer(row)) return
+    }
   }
 
-  #readIndexed(page: PageBuilder, query: RowQuery, upto: number, lower: number): void {
+  /** Adds the matching rows that the search index finds, in the order of their positions. */
+  readIndexed(upto: number, lower: number): void {
+    const query = this.#query
     const terms = exactTerms(query)
     const conditions: string[] = []
     const values: unknown[] = []
@@ -76,66 +116,11 @@ export class PageReader {
       values.push(...term)
     }
     conditions.push(`${position} <= ?`, `${position} >= ?`)
-    this.#read(page, from, conditions, [...values, upto, lower], query, position)
-  }
-
-  #read(
-    page: PageBuilder,
-    from: string,
-    conditions: string[],
-    values: unknown[],
-    { statuses }: RowQuery,
-    position = 'm.seq',
-  ): void {
-    if (page.complete) return
-    const where = [...conditions]
-    if (statuses !== null) where.push(`m.status IN (${statuses.join()})`)
-    const statement = this.#db.prepare<unknown[], MessageRow>(
-      `SELECT ${MESSAGE_COLUMNS} FROM ${from} message m WHERE ${where.join(' AND ')} ORDER BY ${position} DESC`,
-    )
-    for (const row of statement.iterate(...values)) {
-      if (!page.offer(row)) return
-    }
-  }
-
-  /**
-   * Returns the first position whose message was accepted after a time. Positions grow with time as long as the clock does,
-   * so a binary search finds it without an index.
-   */
-  #positionAfter(time: number | null): number {
-    if (time === null) return Infinity
-    const at = this.#db.prepare<[number], { seq: number; at: number }>(
-      'SELECT seq, accepted_at AS at FROM message WHERE seq >= ? ORDER BY seq LIMIT 1',
-    )
-    let low = 1
-    let high = this.#counters.accepted + 1
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      const row = at.get(middle)
-      if (row === undefined || row.at > time) high = middle
-      else low = row.seq + 1
-    }
-    return low
-  }
-}
-
-/** Collects matching messages until the page is full or its time is up. */
-class PageBuilder {
-  readonly #query: RowQuery
-  readonly #rows: StoredRow[] = []
-  readonly #end = performance.now() + TIME_LIMIT
-  #cursor: number | null = null
-
-  constructor(query: RowQuery) {
-    this.#query = query
-  }
-
-  get complete(): boolean {
-    return this.#cursor !== null
+    this.read(from, conditions, [...values, upto, lower], position)
   }
 
   /** @returns whether to continue */
-  offer(row: MessageRow): boolean {
+  #offer(row: MessageRow): boolean {
     if (matches(searchFieldsOf(row.head, row.rest), row.accepted_at, this.#query)) {
       if (this.#rows.length === this.#query.limit) {
         this.#cursor = this.#rows.at(-1)?.seq ?? row.seq + 1

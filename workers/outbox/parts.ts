@@ -6,7 +6,6 @@ import { ClaimCounter } from './claimCounter.js'
 import { Counters } from './counters.js'
 import { Inserter, MessageRepository } from './messageRepository.js'
 import { Outlook } from './outlook.js'
-import { PageReader } from './pageReader.js'
 import { Pruner } from './pruner.js'
 import { ReadyQueue } from './readyQueue.js'
 import { RecordTable } from './recordTable.js'
@@ -32,7 +31,6 @@ export interface Parts {
   outlook: Outlook
   readyQueue: ReadyQueue
   searchIndex: SearchIndex
-  pageReader: PageReader
   pruner: Pruner
   recovery: Recovery
   records: RecordTable
@@ -62,7 +60,6 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, 
     inserter,
     outlook,
     readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, outlook, setup.token),
-    pageReader: new PageReader(db, counters),
     pruner: new Pruner(db, counters, messages, searchIndex, outlook, setup.retain),
     recovery: new Recovery(db, counters, claimCounter, setup),
     records: new RecordTable(db),

@@ -57,6 +57,16 @@ export function person({ name, address }: Mailbox): string {
   return `"${name.replace(/[\\"]/g, '\\$&')}" <${address}>`
 }
 
+/** The form of a person that some services take as an object. */
+export function personObject({ name, address }: Mailbox): { email: string; name?: string } {
+  return name === undefined || name === '' ? { email: address } : { email: address, name }
+}
+
+/** The list or text, or undefined if it is empty: JSON has no field for that. */
+export function filled<Value extends { length: number }>(value: Value): Value | undefined {
+  return value.length === 0 ? undefined : value
+}
+
 /** Metadata as texts: services take no nested values. */
 export function metadataOf({ metadata = {} }: MessagePayload): Record<string, string> {
   return Object.fromEntries(

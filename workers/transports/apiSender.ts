@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { ApiTransport, TransportReport } from '../../src/protocol/transportConfig.js'
+import { fieldsOf } from './apiFields.js'
 import { isAsciiOnly, sendInAscii } from './asciiRecipients.js'
 import { type ApiRequest, type ApiResponse, callApi } from './httpClient.js'
 import type { ApiAnswer, BatchApi, MailServiceApi, MessageRequest, Recipients } from './mailServiceApi.js'
@@ -49,8 +50,8 @@ export class ApiSender implements Transport {
   }
 
   async send(mail: OutgoingMail, progress: Progress, deadline: number): Promise<SendResult> {
-    const { name, raw } = this.#api
-    if (mail.payload.content.kind === 'raw' && raw !== true) return rawUnsupported(name)
+    const { limits, raw } = this.#api
+    if (mail.payload.content.kind === 'raw' && raw !== true) return rawUnsupported(limits.name)
     if (this.#api.prepare !== undefined) {
       progress.enterPhase('connecting')
       const left = Math.max(1, Math.min(VERIFY_TIMEOUT, Math.ceil(deadline - performance.now())))
@@ -84,7 +85,7 @@ export class ApiSender implements Transport {
       try {
         const response = await callApi(this.#api.verify(), signal, this.#config.publicOnly)
         const valid = this.#api.verified?.(response) === true
-        const answer = this.#api.read(response, parsed(response.text)) ?? { text: response.text }
+        const answer = this.#api.read(response, fieldsOf(parsed(response.text))) ?? { text: response.text }
         return this.#resultOf(response, valid ? { status: 200, text: '' } : answer, [])
       } catch (error) {
         return this.#results.fromError(error, [])
@@ -137,14 +138,14 @@ export class ApiSender implements Transport {
     const key = keyOf([mail.payload.id, to])
     const request = this.#api.request(mail, recipients, key)
     const size = Buffer.byteLength(request.body ?? '')
-    const refused = beyondLimits(this.#api, to.length, size)
+    const refused = beyondLimits(this.#api.limits, to.length, size)
     if (refused !== undefined) return refused
     return { request, size, key, to }
   }
 
   async #sendOne({ request, to }: PreparedMessage, signal: AbortSignal): Promise<SendResult> {
     const [result] = await this.#exchange(request, [to], signal, (response) => [
-      this.#resultOf(response, this.#api.read(response, parsed(response.text)), to),
+      this.#resultOf(response, this.#api.read(response, fieldsOf(parsed(response.text))), to),
     ])
     return result ?? unanswered('invalid', true, to)
   }
@@ -175,7 +176,9 @@ export class ApiSender implements Transport {
         const body = parsed(response.text)
         const answers = batch.read(response, body)
         const all =
-          answers === undefined && saysNothingWasSent(response) ? this.#api.read(response, body) : undefined
+          answers === undefined && saysNothingWasSent(response)
+            ? this.#api.read(response, fieldsOf(body))
+            : undefined
         const each = answers?.length === messages.length ? answers : []
         const own = messages.map(({ to }, index) => this.#resultOf(response, all ?? each[index], to))
         whole.refused = all !== undefined && own.every(({ outcome }) => outcome.result === 'rejected')
@@ -215,9 +218,7 @@ export class ApiSender implements Transport {
   /** @param answer undefined if the response doesn't state whether the message was accepted */
   #resultOf(response: ApiResponse, answer: ApiAnswer | undefined, to: readonly string[]): SendResult {
     if (answer === undefined) return unanswered('invalid', true, to)
-    const retryAfter =
-      parseRetryAfter(response.header('retry-after')) ??
-      parseRetryAfter(response.header('x-sib-ratelimit-reset'))
+    const retryAfter = parseRetryAfter(response.header('retry-after')) ?? answer.retryAfter
     const status = answer.status ?? response.status
     return this.#results.fromResponse(
       { status, text: answer.text, ...(retryAfter === undefined ? {} : { retryAfter }) },

@@ -22,6 +22,8 @@ export interface ApiAnswer {
   status?: number
   /** The id of the message, or the explanation of an error. */
   text: string
+  /** Milliseconds that the service asks to wait, if it says so in another way than with `Retry-After`. */
+  retryAfter?: number
 }
 
 /** The request of a service that sends several messages, each with its own result. */
@@ -41,7 +43,8 @@ export interface BatchApi {
 }
 
 /** The API of a mail service as it is documented. */
-export interface MailServiceApi extends ServiceLimits {
+export interface MailServiceApi {
+  readonly limits: ServiceLimits
   /** The credentials, which no text may contain. */
   readonly secrets: readonly string[]
   /** Whether it takes finished messages. */
@@ -58,8 +61,11 @@ export interface MailServiceApi extends ServiceLimits {
   prepare?(signal: AbortSignal): Promise<SendResult | undefined>
   /** @param key the same for the same request */
   request(mail: OutgoingMail, recipients: Recipients, key: string): MessageRequest
-  /** @returns undefined if the response doesn't state whether the message was accepted */
-  read(response: ApiResponse, body: unknown): ApiAnswer | undefined
+  /**
+   * @param body the fields of the response
+   * @returns undefined if the response doesn't state whether the message was accepted
+   */
+  read(response: ApiResponse, body: Readonly<Record<string, unknown>>): ApiAnswer | undefined
   /** A request that sends nothing and needs the credentials. */
   verify(): ApiRequest
   /** Whether a response to that request shows that the credentials are valid, though it isn't 2xx. */

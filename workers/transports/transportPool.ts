@@ -8,9 +8,9 @@ import { mailjetApi } from './apis/mailjetApi.js'
 import { msgraphApi } from './apis/msgraphApi.js'
 import { postmarkApi } from './apis/postmarkApi.js'
 import { resendApi } from './apis/resendApi.js'
+import { sendgridApi } from './apis/sendgridApi.js'
 import { FileSender } from './fileSender.js'
 import { PluginSender } from './pluginSender.js'
-import { SendgridSender } from './sendgridSender.js'
 import { SesSender } from './sesSender.js'
 import { SmtpSender } from './smtp/smtpSender.js'
 import type { Transport } from './transport.js'
@@ -30,7 +30,7 @@ function createTransport(
     case 'file':
       return new FileSender(config, connections)
     case 'sendgrid':
-      return new SendgridSender(config, connections)
+      return new ApiSender(config, sendgridApi(config), connections)
     case 'postmark':
       return new ApiSender(config, postmarkApi(config), connections)
     case 'mailgun':

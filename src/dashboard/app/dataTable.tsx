@@ -15,17 +15,24 @@ export function DataTable({ label, columns, class: more = '', children }: DataTa
   return (
     <div class="card scroll" tabIndex={0} role="region" aria-label={label}>
       <table class={`groups ${more}`}>
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <th scope="col" key={column}>
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <TableHead columns={columns} />
         <tbody>{children}</tbody>
       </table>
     </div>
+  )
+}
+
+/** The row of headers of a table. */
+export function TableHead({ columns, class: name }: { columns: readonly string[]; class?: string }) {
+  return (
+    <thead class={name}>
+      <tr>
+        {columns.map((column) => (
+          <th scope="col" key={column}>
+            {column}
+          </th>
+        ))}
+      </tr>
+    </thead>
   )
 }

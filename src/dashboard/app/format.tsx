@@ -24,11 +24,6 @@ export function milliseconds(ms: number): string {
   return duration(ms)
 }
 
-/** A latency that is interpolated within a bucket of a histogram. */
-export function estimated(ms: number): string {
-  return `≈ ${milliseconds(ms)}`
-}
-
 export function duration(ms: number): string {
   const seconds = ms / 1000
   if (seconds < 10) return `${seconds.toFixed(1)} s`

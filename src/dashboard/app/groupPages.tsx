@@ -1,7 +1,7 @@
 import type { GroupFigures, HistogramSnapshot, SettledCount } from '../../index.js'
 import type { AuditLogView, GroupsView } from '../viewModels.js'
-import { DataTable } from './dataTable.js'
-import { count, estimated, moment, Time } from './format.js'
+import { DataTable, TableHead } from './dataTable.js'
+import { count, milliseconds, moment, Time } from './format.js'
 import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
 import { Reasons } from './overviewPanels.js'
@@ -34,16 +34,12 @@ export function GroupsPage({ kind }: { kind: Kind }) {
             <caption>
               Settled messages {groups[0] !== undefined && `since ${moment(groups[0].since)}`}
             </caption>
-            <thead>
-              <tr>
-                <th scope="col">{kind === 'template' ? 'Template' : 'Transport'}</th>
-                {columnsOf(undefined).map(([label]) => (
-                  <th scope="col" key={label}>
-                    {label}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                kind === 'template' ? 'Template' : 'Transport',
+                ...columnsOf(undefined).map(([label]) => label),
+              ]}
+            />
             <tbody>
               {[...names].sort().map((name) => (
                 <GroupRow
@@ -175,7 +171,7 @@ function settledAs(figures: GroupFigures | undefined, statuses: readonly Settled
 
 function quantileText(figures: GroupFigures | undefined, q: number): string {
   const value = figures === undefined ? null : quantileOf(figures.latency, q)
-  return value === null ? '–' : estimated(value)
+  return value === null ? '–' : milliseconds(value)
 }
 
 /** A quantile, interpolated linearly within its bucket. */

@@ -59,7 +59,7 @@ export function Frame({ src, title, settings }: FrameProps) {
 /** The bytes of HTML that Gmail shows; it hides the rest behind a link. */
 const GMAIL_LIMIT = 102 * 1024
 
-export function ClippingWarning({ htmlSize }: { htmlSize: number }) {
+function ClippingWarning({ htmlSize }: { htmlSize: number }) {
   if (htmlSize <= GMAIL_LIMIT) return null
   return (
     <p class="notice warn">
@@ -70,7 +70,7 @@ export function ClippingWarning({ htmlSize }: { htmlSize: number }) {
 }
 
 /** Notes on parts of a message that are too long to show in full. */
-export function TruncationNotes({ notes }: { notes: readonly string[] }) {
+function TruncationNotes({ notes }: { notes: readonly string[] }) {
   return (
     <>
       {notes.map((note) => (
@@ -82,13 +82,45 @@ export function TruncationNotes({ notes }: { notes: readonly string[] }) {
   )
 }
 
+interface MailPartsProps {
+  htmlSize: number
+  notes: readonly string[]
+  /** The view of the HTML; absent if the message has none. */
+  html?: ComponentChildren
+  text: string
+  more?: TabsProps['tabs']
+}
+
+/** The parts of a message as tabs, below what is to be known of them. */
+export function MailParts({ htmlSize, notes, html, text, more = [] }: MailPartsProps) {
+  const plain = (
+    <pre class="plain" tabIndex={0}>
+      {text}
+    </pre>
+  )
+  return (
+    <>
+      <ClippingWarning htmlSize={htmlSize} />
+      <TruncationNotes notes={notes} />
+      <Tabs
+        label="Message parts"
+        tabs={[
+          ...(html === undefined ? [] : [{ name: 'HTML', contents: html }]),
+          { name: 'Text', contents: plain },
+          ...more,
+        ]}
+      />
+    </>
+  )
+}
+
 interface TabsProps {
   label: string
   tabs: readonly { name: string; contents: ComponentChildren }[]
 }
 
 /** Tabs as in the ARIA Authoring Practices Guide: the arrow keys move between them. */
-export function Tabs({ label, tabs }: TabsProps) {
+function Tabs({ label, tabs }: TabsProps) {
   const [selected, setSelected] = useState(0)
   const list = useRef<HTMLDivElement>(null)
   const id = useId()

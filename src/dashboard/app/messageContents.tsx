@@ -1,14 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { MessageContents } from '../viewModels.js'
 import { bytes } from './format.js'
-import {
-  Frame,
-  FrameOptions,
-  TruncationNotes,
-  ClippingWarning,
-  Tabs,
-  useFrameSettings,
-} from './mailViewer.js'
+import { Frame, FrameOptions, MailParts, useFrameSettings } from './mailViewer.js'
 import { urlOf, get, messageOf } from './request.js'
 
 /**
@@ -89,32 +82,19 @@ function KeptContent({ id, content }: { id: string; content: Extract<MessageCont
           </dd>
         </div>
       </dl>
-      <ClippingWarning htmlSize={htmlSize} />
-      <TruncationNotes notes={notes} />
-      <Tabs
-        label="Message parts"
-        tabs={[
-          ...(hasHtml
-            ? [
-                {
-                  name: 'HTML',
-                  contents: (
-                    <>
-                      <FrameOptions settings={settings} />
-                      <Frame src={urlOf(`${path}/html`)} title="Message" settings={settings} />
-                    </>
-                  ),
-                },
-              ]
-            : []),
-          {
-            name: 'Text',
-            contents: (
-              <pre class="plain" tabIndex={0}>
-                {text}
-              </pre>
-            ),
-          },
+      <MailParts
+        htmlSize={htmlSize}
+        notes={notes}
+        text={text}
+        html={
+          hasHtml ? (
+            <>
+              <FrameOptions settings={settings} />
+              <Frame src={urlOf(`${path}/html`)} title="Message" settings={settings} />
+            </>
+          ) : undefined
+        }
+        more={[
           {
             name: 'Headers',
             contents: (

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { Activity, Alert } from '../../index.js'
 import { Chart, type ChartProps } from './chart.js'
-import { count, estimated, milliseconds, moment, short, Time } from './format.js'
+import { count, milliseconds, moment, short, Time } from './format.js'
 import { headlineOf } from './headline.js'
 import { useLive } from './liveState.js'
 import { hrefOf } from './navigation.js'
@@ -124,11 +124,11 @@ function Charts({ activity }: { activity: Activity }) {
     },
     {
       title: 'Latency',
-      now: textOf(last?.p50, estimated),
+      now: textOf(last?.p50, milliseconds),
       note:
         last === undefined
           ? 'from acceptance to settlement; nothing was settled'
-          : `median, ${textOf(last.p99, estimated)} at p99, from acceptance to settlement at ${moment(last.at)}`,
+          : `median, ${textOf(last.p99, milliseconds)} at p99, from acceptance to settlement at ${moment(last.at)}`,
       lines: [
         { of: 'p50', name: 'p50', color: 'good' },
         { of: 'p95', name: 'p95', color: 'warn' },

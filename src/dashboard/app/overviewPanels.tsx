@@ -1,4 +1,5 @@
 import type { Activity, PeriodFigures, SettledCount } from '../../index.js'
+import { TableHead } from './dataTable.js'
 import { count, moment } from './format.js'
 import { hrefOf } from './navigation.js'
 import { TransportState } from './transportControls.js'
@@ -69,13 +70,7 @@ export function Reasons({ day }: { day: PeriodFigures }) {
         <p class="dim">No message failed.</p>
       ) : (
         <table class="reasons">
-          <thead class="hidden-label">
-            <tr>
-              <th scope="col">Reason</th>
-              <th scope="col">Status</th>
-              <th scope="col">Messages</th>
-            </tr>
-          </thead>
+          <TableHead class="hidden-label" columns={['Reason', 'Status', 'Messages']} />
           <tbody>
             {failures.map(({ status, reason, count: number }) => (
               <tr key={`${status} ${reason}`}>

@@ -3,14 +3,7 @@ import type { TemplateInspection } from '../../index.js'
 import type { RenderedPreview } from '../viewModels.js'
 import { bytes } from './format.js'
 import { onTemplates } from './liveState.js'
-import {
-  Frame,
-  FrameOptions,
-  TruncationNotes,
-  ClippingWarning,
-  Tabs,
-  useFrameSettings,
-} from './mailViewer.js'
+import { Frame, FrameOptions, MailParts, useFrameSettings } from './mailViewer.js'
 import { go, hrefOf } from './navigation.js'
 import { Problem } from './notices.js'
 import { urlOf, get, messageOf, post, RequestError } from './request.js'
@@ -121,30 +114,17 @@ function TemplatePreview({ name, locale }: { name: string; locale: string }) {
                   <dd>{bytes(rendered.htmlSize)}</dd>
                 </div>
               </dl>
-              <ClippingWarning htmlSize={rendered.htmlSize} />
-              <TruncationNotes notes={rendered.notes} />
-              <Tabs
-                label="Message parts"
-                tabs={[
-                  {
-                    name: 'HTML',
-                    contents: (
-                      <Frame
-                        src={urlOf(`renders/${rendered.key}`)}
-                        title={`Preview of ${name}`}
-                        settings={settings}
-                      />
-                    ),
-                  },
-                  {
-                    name: 'Text',
-                    contents: (
-                      <pre class="plain" tabIndex={0}>
-                        {rendered.text}
-                      </pre>
-                    ),
-                  },
-                ]}
+              <MailParts
+                htmlSize={rendered.htmlSize}
+                notes={rendered.notes}
+                text={rendered.text}
+                html={
+                  <Frame
+                    src={urlOf(`renders/${rendered.key}`)}
+                    title={`Preview of ${name}`}
+                    settings={settings}
+                  />
+                }
               />
             </div>
           )}

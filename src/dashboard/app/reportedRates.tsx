@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { DeliveryState, FigureGroup, GroupFigures } from '../../index.js'
 import type { GroupsView } from '../viewModels.js'
+import { TableHead } from './dataTable.js'
 import { count, moment, plural } from './format.js'
 import { hrefOf } from './navigation.js'
 import { useLoaded } from './useLoaded.js'
@@ -63,14 +64,7 @@ function Rates({ by, groups }: { by: FigureGroup; groups: readonly GroupFigures[
           {groups[0] !== undefined && `Since ${moment(groups[0].since)}`}
           {groups.length > shown.length && `, the first ${shown.length} of ${plural(groups.length, by)}`}
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">{GROUPS[by]}</th>
-            <th scope="col">Recipients</th>
-            <th scope="col">Bounced</th>
-            <th scope="col">Complained</th>
-          </tr>
-        </thead>
+        <TableHead columns={[GROUPS[by], 'Recipients', 'Bounced', 'Complained']} />
         <tbody>
           {shown.map((figures) => (
             <tr key={figures.name}>

@@ -1,15 +1,14 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Suppression, SuppressionPage } from '../../index.js'
+import { AddEntry, EraseAddress, REASONS } from './addressForm.js'
 import { Confirm } from './confirm.js'
 import { DataTable } from './dataTable.js'
-import { EraseAddress } from './eraseForm.js'
 import { Time } from './format.js'
 import { hrefOf } from './navigation.js'
 import { News, Problem } from './notices.js'
 import { callApi, messageOf, RequestError, root } from './request.js'
 import { useMay } from './scopes.js'
 import { SearchForm } from './searchForm.js'
-import { AddEntry, REASONS } from './suppressionForm.js'
 
 const FILTERS = ['q', 'reason', 'stream']
 const PAGE_SIZE = 100

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { WebhookFailure, WebhookStatus } from '../../index.js'
 import type { WebhooksView } from '../viewModels.js'
+import { TableHead } from './dataTable.js'
 import { count, plural, Time } from './format.js'
 import { hrefOf } from './navigation.js'
 import { messageOf, post } from './request.js'
@@ -84,14 +85,7 @@ function Webhook({ webhook }: { webhook: WebhookStatus }) {
         <div class="scroll" tabIndex={0} role="region" aria-label={`Failed events of ${url}`}>
           <table class="groups">
             <caption>Last failures</caption>
-            <thead>
-              <tr>
-                <th scope="col">Event</th>
-                <th scope="col">Last attempt</th>
-                <th scope="col">Problem</th>
-                {mayManage && <th scope="col">Action</th>}
-              </tr>
-            </thead>
+            <TableHead columns={['Event', 'Last attempt', 'Problem', ...(mayManage ? ['Action'] : [])]} />
             <tbody>
               {failures.map((failure) => (
                 <Failure

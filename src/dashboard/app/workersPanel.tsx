@@ -1,5 +1,6 @@
 import type { ProcessActivity, ThreadStatus } from '../../index.js'
 import { PHASES } from '../../protocol/progress.js'
+import { TableHead } from './dataTable.js'
 import { duration, moment, plural, Time } from './format.js'
 
 /** A phase with more deliveries shows their number. */
@@ -37,17 +38,7 @@ export function Workers({ processes }: { processes: readonly ProcessActivity[] }
       )}
       <div class="scroll" tabIndex={0} role="region" aria-label="Workers and their threads">
         <table class="threads">
-          <thead>
-            <tr>
-              <th scope="col">Process, thread</th>
-              <th scope="col">Busy</th>
-              {PHASES.map((phase) => (
-                <th scope="col" key={phase}>
-                  {phase}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <TableHead columns={['Process, thread', 'Busy', ...PHASES]} />
           {processes.map((process) => (
             <Process process={process} key={process.id} />
           ))}

@@ -15,12 +15,13 @@ function localTimes(within) {
   const today = new Date().toDateString()
   for (const time of within.querySelectorAll('time')) {
     const date = new Date(time.dateTime)
-    // The list is of today, most of the time.
-    const short = time.closest('.meta') === null && date.toDateString() === today
+    const full = time.closest('.meta') !== null
     time.title = date.toLocaleString()
-    time.textContent = short
-      ? date.toLocaleTimeString(undefined, { timeStyle: 'medium' })
-      : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+    time.textContent = full
+      ? date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+      : date.toDateString() === today
+        ? date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })
+        : date.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
   }
 }
 

@@ -4,10 +4,6 @@ import { ThreadpostError } from '../../errors.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { type MailJob, waitsForTransport } from '../../message/messageState.js'
-import type { Message } from '../../message/messageView.js'
-import type { Allowances } from '../../transports/budgets.js'
-import type { ManualAction } from '../actions.js'
-import { DistributedRateLimiter } from '../distributedRateLimiter.js'
 import type {
   Consumer,
   DriverOptions,
@@ -16,10 +12,8 @@ import type {
   QueueTransfer,
   Transaction,
 } from '../driver.js'
-import type { SharedRecords } from '../records.js'
 import { unpackHead } from '../rowCodec.js'
-import { StoredMutations } from '../storedMutations.js'
-import { storedQueries } from '../storedQueries.js'
+import { type ServerOperations, serverOperations } from '../serverOperations.js'
 import { prepareSchema } from './migrate.js'
 import { PostgresAcceptor } from './postgresAcceptor.js'
 import {
@@ -51,20 +45,13 @@ const FOLLOWER_HEARTBEAT = 2_000
  * A queue in Postgres for many processes on many machines: each may accept mail, also in a transaction of the application, and
  * each may deliver. Notifications wake processes up; they also look by themselves, so that a lost notification costs time only.
  */
-export class PostgresQueue implements QueueDriver {
-  readonly durable = true
-  readonly search = 'scan'
-  readonly records: SharedRecords
+export class PostgresQueue implements Omit<QueueDriver, keyof ServerOperations> {
   readonly transfer: QueueTransfer
-  readonly find: QueueDriver['find']
-  readonly load: QueueDriver['load']
-  readonly list: QueueDriver['list']
-  readonly stats: QueueDriver['stats']
   readonly #options: PostgresQueueOptions
   readonly #connections: PostgresConnections
   readonly #store: PostgresStore
   readonly #acceptor: PostgresAcceptor
-  readonly #mutations: StoredMutations
+  readonly #operations: ServerOperations
   readonly #subscriptions: PostgresSubscriptions
   #consumer: PostgresConsumer | undefined
   #maintenance: PostgresMaintenance | undefined
@@ -75,53 +62,41 @@ export class PostgresQueue implements QueueDriver {
   private constructor(options: PostgresQueueOptions, connections: PostgresConnections) {
     this.#options = options
     this.#connections = connections
-    const { schema, limit, retain, onChange, recordsOf, listen } = options
+    const { schema, limit, retain, onChange, listen } = options
     const owner = String(randomInt(2 ** 47))
-    const { rows: cipher, records: sealed } = options.encryption ?? {}
-    this.#store = new PostgresStore(connections, {
+    const cipher = options.encryption?.rows
+    const store = new PostgresStore(connections, {
       schema,
       owner,
       count: retain.count,
       keepKey: retain.keys,
       cipher,
     })
-    const records: SharedRecords = {
-      write: (changes) => orPostgresUnavailable(() => this.#store.writeRecords(changes)),
-      read: (ranges) => orPostgresUnavailable(() => this.#store.readRecords(ranges)),
-    }
-    this.records = sealed?.(records) ?? records
-    this.transfer = postgresTransfer(this.#store, connections, schema, retain.keys, cipher)
-    this.#acceptor = new PostgresAcceptor(this.#store, { limit, changed: onChange })
-    const queries = storedQueries(this.#store, orPostgresUnavailable)
-    ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
-    this.#mutations = new StoredMutations(this.#store, {
+    this.#store = store
+    this.transfer = postgresTransfer(store, connections, schema, retain.keys, cipher)
+    this.#acceptor = new PostgresAcceptor(store, { limit, changed: onChange })
+    const { operations, announce } = serverOperations(store, {
+      ...options,
       guard: orPostgresUnavailable,
       write: (mutation) => {
         const { row, state } = mutation
         const held = waitsForTransport(state) ? { heldFor: unpackHead(row).transport } : {}
-        return this.#store.update({ ...mutation, ...held, losses: 0 })
+        return store.update({ ...mutation, ...held, losses: 0 })
       },
-      changed: onChange,
-      recordsOf,
-      data: retain.data,
-      maxAge: options.maxAge,
-      cipher,
       cancelDelivery: (id) => this.#consumer?.cancelDelivery(id),
     })
+    this.#operations = operations
     this.#subscriptions = new PostgresSubscriptions({
       owner,
       listen,
       follow: () => this.#follow(),
-      settledOf: (ids) => this.#store.settled(ids),
-      settled: async (id) => {
-        const message = await queries.settledElsewhere(id)
-        if (message !== undefined && this.#subscriptions.has(id)) onChange(message)
-      },
+      settledOf: (ids) => store.settled(ids),
+      settled: (id) => announce(id, (id) => this.#subscriptions.has(id)),
     })
   }
 
   /** @throws ThreadpostError `START_FAILED` if pg is missing, or if Postgres or the schema can't be used */
-  static async open(options: PostgresQueueOptions): Promise<PostgresQueue> {
+  static async open(options: PostgresQueueOptions): Promise<PostgresQueue & ServerOperations> {
     const { logger, schema, migrate } = options
     const outage = new ConditionLog(logger, {
       begins: 'Postgres is unavailable',
@@ -136,7 +111,8 @@ export class PostgresQueue implements QueueDriver {
       await connections.close()
       throw error
     }
-    return new PostgresQueue(options, connections)
+    const queue = new PostgresQueue(options, connections)
+    return Object.assign(queue, queue.#operations)
   }
 
   async enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
@@ -176,15 +152,6 @@ export class PostgresQueue implements QueueDriver {
     this.#consumer.start()
   }
 
-  async act(id: string, action: ManualAction): Promise<Message> {
-    const message = await this.#mutations.apply(id, action)
-    return message()
-  }
-
-  change(id: string, action: ManualAction): Promise<unknown> {
-    return this.#mutations.apply(id, action)
-  }
-
   async pause(): Promise<void> {
     await orPostgresUnavailable(() => this.#store.pause())
   }
@@ -193,10 +160,6 @@ export class PostgresQueue implements QueueDriver {
     await orPostgresUnavailable(() => this.#store.resume())
     this.#consumer?.wake()
   }
-
-  /** Rate limits of transports, for all processes on this queue together. */
-  readonly allowances: Allowances = (transport, rate) =>
-    new DistributedRateLimiter(transport, rate, this.#store.requestPermits, () => this.#store.nextOperation())
 
   async wakeHeld(transports: readonly string[], most: number): Promise<number> {
     const woken = await this.#store.wakeHeld(transports, most)

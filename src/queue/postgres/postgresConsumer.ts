@@ -1,16 +1,9 @@
 import { Deadline } from '../../clock.js'
 import type { Logger } from '../../logging/logger.js'
-import {
-  enter,
-  isSettled,
-  type MailJob,
-  type MessageState,
-  settle,
-  type Settlement,
-} from '../../message/messageState.js'
+import { isSettled, type MailJob, type MessageState, settle } from '../../message/messageState.js'
 import type { Admit, ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
-import { unpackClaimed, unpackFiles, unpackState } from '../rowCodec.js'
-import { recoverStored, type Withdrawal } from '../storedMutations.js'
+import { unpackClaimed, unpackFiles } from '../rowCodec.js'
+import { entered, recoverStored, type Withdrawal } from '../storedMutations.js'
 import { PostgresOutcomes } from './postgresOutcomes.js'
 import type { PostgresClaim, PostgresRow } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
@@ -241,10 +234,10 @@ export class PostgresConsumer {
 
   async #deliver(delivery: Delivery): Promise<void> {
     const { row, job } = delivery
-    const state = unpackState(row, job)
-    enter(state, 'sending', Date.now())
-    this.#options.changed({ job, state })
-    const delivered: Promise<Settlement> = this.#consumer.deliver({ job, state })
+    const message = entered(row, 'sending', job)
+    const { state } = message
+    this.#options.changed(message)
+    const delivered = this.#consumer.deliver(message)
     // A message that waits for its transport's budget needs no slot.
     setImmediate(() => void this.#claim())
     const settlement = await delivered

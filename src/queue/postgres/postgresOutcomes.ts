@@ -1,10 +1,10 @@
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
-import { enter, type MailJob, type MessageState, waitsForTransport } from '../../message/messageState.js'
+import { type MailJob, type MessageState, waitsForTransport } from '../../message/messageState.js'
 import { dropsContent } from '../actions.js'
 import type { ChangeListener, RecordsOf, Retention } from '../driver.js'
 import type { ChangeResult } from '../records.js'
-import { unpackHead, unpackState } from '../rowCodec.js'
+import { entered, OUTCOME_NOT_STORED } from '../storedMutations.js'
 import type { StoredRow } from '../storedRow.js'
 import type { PostgresChange, PostgresRow } from './postgresRows.js'
 import type { PostgresStore } from './postgresStore.js'
@@ -31,11 +31,7 @@ export class PostgresOutcomes {
 
   constructor(options: PostgresOutcomesOptions) {
     this.#options = options
-    this.#failure = new ConditionLog(options.logger, {
-      begins: 'An outcome could not be stored yet',
-      level: 'error',
-      ends: 'Outcomes are stored again',
-    })
+    this.#failure = new ConditionLog(options.logger, OUTCOME_NOT_STORED)
   }
 
   /** Results that are being stored. */
@@ -52,9 +48,7 @@ export class PostgresOutcomes {
   async expire(rows: readonly PostgresRow[]): Promise<void> {
     await Promise.all(
       rows.map((row) => {
-        const job = unpackHead(row)
-        const state = unpackState(row, job)
-        enter(state, 'expired', Date.now())
+        const { job, state } = entered(row, 'expired')
         return this.store(row, job, state, 0)
       }),
     )
@@ -62,8 +56,7 @@ export class PostgresOutcomes {
 
   /** Puts a claimed message back that was not begun. */
   async requeue({ row, job }: { row: StoredRow; job: MailJob }): Promise<void> {
-    const state = unpackState(row, job)
-    enter(state, 'queued', Date.now())
+    const { state } = entered(row, 'queued', job)
     await this.store(row, job, state, row.losses)
   }
 

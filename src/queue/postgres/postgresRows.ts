@@ -14,7 +14,9 @@ import {
 } from '../rowCodec.js'
 import type { MessageReader } from '../storedQueries.js'
 import {
+  type NewRow,
   type Replacement,
+  type StateRow,
   STATUS_NUMBERS,
   type StatusNumber,
   type StoredRow,
@@ -74,42 +76,49 @@ export interface PackedMessage {
 
 /** @param keepKey milliseconds for which an idempotency key is remembered at least */
 export function packMessage(job: MailJob, keepKey: number, cipher?: RowCipher): PackedMessage {
-  const {
-    id,
-    messageId,
-    head,
-    content,
-    attachments,
-    rank,
-    group,
-    notBefore,
-    expiresAt,
-    key,
-    fingerprint,
-    keyUntil,
-    otherForms = [],
-  } = packJob(job, keepKey, cipher)
+  const row = packJob(job, keepKey, cipher)
+  const { content, notBefore, expiresAt, otherForms = [] } = row
   return {
-    id,
-    messageId,
-    fingerprint,
-    key: key === null ? null : escaped(key),
-    keyUntil: Math.ceil(keyUntil),
+    ...fixedColumns(row),
     ...(otherForms.length === 0
       ? {}
       : {
           otherKeys: otherForms.flatMap((form) => (form.key === null ? [] : [escaped(form.key)])),
           otherFingerprints: otherForms.flatMap((form) => form.fingerprint ?? []),
         }),
-    head,
     content,
-    files: packFiles(attachments),
-    rank,
-    turn: escaped(group),
     due: Math.ceil(Math.max(notBefore ?? 0, job.acceptedAt)),
     expiresAt: Math.floor(expiresAt),
     notBefore: notBefore === null ? null : Math.ceil(notBefore),
     ready: notBefore === null || notBefore <= Date.now(),
+  }
+}
+
+/** The columns that stay as they are when a message is inserted, whatever queue it comes from. */
+function fixedColumns(row: NewRow) {
+  const { id, messageId, fingerprint, key, keyUntil, head, attachments, rank, group } = row
+  return {
+    id,
+    messageId,
+    fingerprint,
+    key: key === null ? null : escaped(key),
+    keyUntil: Math.ceil(keyUntil),
+    head,
+    files: packFiles(attachments),
+    rank,
+    turn: escaped(group),
+  }
+}
+
+/** The columns that change with the state of a message. A message is never due too early, and never expires too late. */
+function stateColumns({ status, rest, dueAt, expiresAt, nextAttemptAt, settledAt }: StateRow) {
+  return {
+    status,
+    rest,
+    due: Math.ceil(dueAt),
+    expiresAt: Math.floor(expiresAt),
+    next: nextAttemptAt === null ? null : Math.ceil(nextAttemptAt),
+    settled: settledAt === null ? null : Math.floor(settledAt),
   }
 }
 
@@ -159,18 +168,14 @@ export function packPostgresChange(
   { id, row, state, dropContent, losses, heldFor, replacement }: PostgresChange,
   cipher?: RowCipher,
 ): PackedChange {
-  const { status, rest, dueAt, expiresAt, nextAttemptAt, settledAt } = packState(state, sealerFor(id, cipher))
+  const packed = packState(state, sealerFor(id, cipher))
+  const { nextAttemptAt } = packed
   return {
+    ...stateColumns(packed),
     seq: row.seq,
     id,
     rev: row.rev,
     was: row.status,
-    status,
-    rest,
-    due: Math.ceil(dueAt),
-    expiresAt: Math.floor(expiresAt),
-    next: nextAttemptAt === null ? null : Math.ceil(nextAttemptAt),
-    settled: settledAt === null ? null : Math.floor(settledAt),
     drop: dropContent,
     losses,
     ready: state.status === 'queued' ? true : nextAttemptAt === null ? null : false,
@@ -184,29 +189,14 @@ export function packPostgresChange(
 /** A message of another queue as the statement `transfer` takes it. */
 export function packTransfer(whole: WholeRow, keepKey: number, cipher: RowCipher | undefined): object {
   const packed = packWhole(whole, keepKey, cipher)
-  const { id, messageId, fingerprint, key, keyUntil, head, rest, rank, group, attachments } = packed
   const job = unpackHead(whole)
   const state = unpackState(whole, job)
-  const { status, dueAt, expiresAt, nextAttemptAt, settledAt, losses } = whole
-  const content = whole.content === null ? null : packed.content
+  const { losses, nextAttemptAt } = whole
   const waits = nextAttemptAt !== null && nextAttemptAt > Date.now()
   return {
-    id,
-    messageId,
-    fingerprint,
-    key: key === null ? null : escaped(key),
-    keyUntil: Math.ceil(keyUntil),
-    head,
-    content,
-    files: packFiles(attachments),
-    rank,
-    turn: escaped(group),
-    status,
-    rest,
-    due: Math.ceil(dueAt),
-    expiresAt: Math.floor(expiresAt),
-    next: nextAttemptAt === null ? null : Math.ceil(nextAttemptAt),
-    settled: settledAt === null ? null : Math.floor(settledAt),
+    ...fixedColumns(packed),
+    ...stateColumns({ ...whole, rest: packed.rest }),
+    content: whole.content === null ? null : packed.content,
     losses,
     ready: state.status === 'queued' ? !waits : nextAttemptAt === null ? null : false,
     held: waitsForTransport(state) ? job.transport : null,

@@ -2,21 +2,17 @@ import { Deadline } from '../../clock.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
-import { type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
-import type { Message } from '../../message/messageView.js'
-import type { Allowances } from '../../transports/budgets.js'
-import type { ManualAction } from '../actions.js'
-import { DistributedRateLimiter } from '../distributedRateLimiter.js'
+import { isSettled, type MailJob, MAX_PRIORITY } from '../../message/messageState.js'
 import type { Consumer, EnqueueResult, DriverOptions, QueueDriver, QueueTransfer } from '../driver.js'
-import type { SharedRecords } from '../records.js'
+import type { ChangeResult } from '../records.js'
 import { unpackHead } from '../rowCodec.js'
-import { storedQueries } from '../storedQueries.js'
+import { type ServerOperations, serverOperations } from '../serverOperations.js'
+import type { Mutation, StoredMutations } from '../storedMutations.js'
 import { BullQueue } from './bullQueue.js'
 import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
 import { JobScheduler } from './jobScheduler.js'
 import { Maintenance } from './maintenance.js'
 import { MemoryReserve } from './memoryReserve.js'
-import { Mutations } from './mutations.js'
 import { RedisAcceptor } from './redisAcceptor.js'
 import { RedisConsumer } from './redisConsumer.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
@@ -42,80 +38,65 @@ const CLOSE_GRACE = 1_000
  * Lua scripts change them atomically. BullMQ wakes a worker up when a message is due, and gives the jobs of a dead process to
  * others.
  */
-export class RedisQueue implements QueueDriver {
-  readonly durable = true
-  readonly search = 'scan'
-  readonly records: SharedRecords
+export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
   readonly transfer: QueueTransfer
-  readonly find: QueueDriver['find']
-  readonly load: QueueDriver['load']
-  readonly list: QueueDriver['list']
-  readonly stats: QueueDriver['stats']
   readonly #options: RedisQueueOptions
   readonly #connections: Connections
   readonly #store: RedisStore
   readonly #bullQueue: BullQueue
   readonly #scheduler: JobScheduler
   readonly #acceptor: RedisAcceptor
-  readonly #mutations: Mutations
+  readonly #operations: ServerOperations
+  readonly #mutations: StoredMutations
   readonly #subscriptions: RedisSubscriptions
   #consumer: RedisConsumer | undefined
   #maintenance: Maintenance | undefined
-  #closed = false
+  #closed: Promise<void> | undefined
 
   private constructor(options: RedisQueueOptions, connections: Connections) {
     this.#options = options
     this.#connections = connections
-    const { limit, retain, onChange, recordsOf, logger } = options
+    const { limit, retain, onChange, logger } = options
     const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const bullPrefix = `{${options.prefix}}`
     const prefix = `${bullPrefix}:`
+    const cipher = options.encryption?.rows
     this.#store = new RedisStore(connections, {
       prefix,
       owner,
       limit,
       keepKey: retain.keys,
       count: retain.count,
-      cipher: options.encryption?.rows,
+      cipher,
     })
-    const records: SharedRecords = {
-      write: (changes) => orUnavailable(() => this.#store.writeRecords(changes)),
-      read: (ranges) => orUnavailable(() => this.#store.readRecords(ranges)),
-    }
-    this.records = options.encryption?.records(records) ?? records
     this.#bullQueue = new BullQueue(connections, bullPrefix, (error) =>
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
     this.#scheduler = new JobScheduler(this.#bullQueue, this.#store, logger)
-    this.transfer = redisTransfer(this.#store, this.#scheduler, retain.keys, options.encryption?.rows)
+    this.transfer = redisTransfer(this.#store, this.#scheduler, retain.keys, cipher)
     this.#acceptor = new RedisAcceptor(this.#store, {
       reserve: new MemoryReserve(connections.quick, logger),
       changed: onChange,
       addJobs: (jobs) => this.#scheduler.add(jobs),
     })
-    const queries = storedQueries(this.#store, orUnavailable)
-    ;({ find: this.find, load: this.load, list: this.list, stats: this.stats } = queries)
-    this.#mutations = new Mutations(this.#store, this.#scheduler, {
-      changed: onChange,
-      recordsOf,
-      data: retain.data,
-      maxAge: options.maxAge,
-      cipher: options.encryption?.rows,
+    const { operations, mutations, announce } = serverOperations(this.#store, {
+      ...options,
+      guard: orUnavailable,
+      write: (mutation) => this.#write(mutation),
       cancelDelivery: (id) => this.#consumer?.cancelDelivery(id),
     })
+    this.#operations = operations
+    this.#mutations = mutations
     this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {
       prefix,
       owner,
-      settled: async (id) => {
-        const message = await queries.settledElsewhere(id)
-        if (message !== undefined && this.#subscriptions.has(id)) onChange(message)
-      },
+      settled: (id) => announce(id, (id) => this.#subscriptions.has(id)),
     })
   }
 
   /** @throws ThreadpostError `START_FAILED` if bullmq or ioredis is missing, or if Redis can't be used */
-  static async open(options: RedisQueueOptions): Promise<RedisQueue> {
+  static async open(options: RedisQueueOptions): Promise<RedisQueue & ServerOperations> {
     const { logger } = options
     const outage = new ConditionLog(logger, {
       begins: 'Redis is unavailable',
@@ -125,7 +106,8 @@ export class RedisQueue implements QueueDriver {
     const onProblem = (problem: string | undefined): void => outage.report(problem)
     const connections = await Connections.open(options, onProblem, options.mayBeDown ?? false)
     void warnAboutSettings(connections.quick, logger)
-    return new RedisQueue(options, connections)
+    const queue = new RedisQueue(options, connections)
+    return Object.assign(queue, queue.#operations)
   }
 
   enqueue(jobs: readonly MailJob[]): Promise<EnqueueResult[]> {
@@ -155,15 +137,6 @@ export class RedisQueue implements QueueDriver {
     await this.#consumer.start()
   }
 
-  async act(id: string, action: ManualAction): Promise<Message> {
-    const message = await this.#mutations.apply(id, action)
-    return message()
-  }
-
-  change(id: string, action: ManualAction): Promise<unknown> {
-    return this.#mutations.apply(id, action)
-  }
-
   async pause(): Promise<void> {
     await orUnavailable(() => this.#connections.quick.ping())
     await this.#bullQueue.pause()
@@ -173,10 +146,6 @@ export class RedisQueue implements QueueDriver {
     await orUnavailable(() => this.#connections.quick.ping())
     await this.#bullQueue.resume()
   }
-
-  /** Rate limits of transports, for all processes on this queue together. */
-  readonly allowances: Allowances = (transport, rate) =>
-    new DistributedRateLimiter(transport, rate, this.#store.requestPermits, () => this.#store.nextOperation())
 
   async wakeHeld(transports: readonly string[], most: number): Promise<number> {
     const indexes = PRIORITIES.flatMap((priority) => transports.map((name) => heldIndex(name, priority)))
@@ -195,14 +164,27 @@ export class RedisQueue implements QueueDriver {
   }
 
   /** Ends soon even if Redis is unavailable: other processes later recover the results that could not be stored. */
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     const grace = new Deadline(CLOSE_GRACE)
     this.#maintenance?.close()
     await this.#consumer?.close(grace)
     await this.#scheduler.close(grace)
     await grace.until(this.#store.deregister())
     this.#connections.close()
+  }
+
+  /** Stores a change of a message that no process is delivering. The message keeps the job that it needs. */
+  async #write({ row, ...change }: Mutation): Promise<ChangeResult> {
+    const { id, state } = change
+    const needsJob = state.status === 'queued'
+    const [result, wake = id] = await this.#store.update({ ...change, rev: row.rev, losses: 0, needsJob })
+    if (result === 'stale') return result
+    if (needsJob) this.#scheduler.reschedule(unpackHead(row), state.dueAt, wake)
+    else if (isSettled(state.status)) this.#scheduler.remove(wake)
+    return result
   }
 }

@@ -1,11 +1,17 @@
 import type { Redis } from 'ioredis'
-import { ConditionLog } from '../../logging/conditionLog.js'
+import { type Condition, ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 
 /** Share of `maxmemory` that new messages may not use: it is for delivering and settling those that were accepted. */
 const RESERVED = 0.1
 /** Milliseconds for which a reading counts. */
 const FRESH = 500
+
+const NEARLY_FULL: Condition = {
+  begins: 'The memory of Redis is nearly full, so new mail is refused; what is queued is still delivered',
+  level: 'error',
+  ends: 'Redis has room for new mail again',
+}
 
 /**
  * Watches the memory of Redis, and refuses new messages before it is full. Redis itself refuses them at `maxmemory`; the
@@ -20,11 +26,7 @@ export class MemoryReserve {
 
   constructor(redis: Redis, logger: Logger) {
     this.#redis = redis
-    this.#log = new ConditionLog(logger, {
-      begins: 'The memory of Redis is nearly full, so new mail is refused; what is queued is still delivered',
-      level: 'error',
-      ends: 'Redis has room for new mail again',
-    })
+    this.#log = new ConditionLog(logger, NEARLY_FULL)
   }
 
   /** Resolves to the reason why no message can be accepted, or to undefined. Never rejects. */

@@ -2,7 +2,6 @@ import { Deadline } from '../../clock.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import {
-  enter,
   isSettled,
   type MailJob,
   type MessageState,
@@ -15,8 +14,7 @@ import { WindowCounter } from '../../structures/windowCounter.js'
 import { dropsContent } from '../actions.js'
 import type { ChangeListener, Consumer, RecordsOf, Retention } from '../driver.js'
 import type { ChangeResult } from '../records.js'
-import { unpackHead, unpackState } from '../rowCodec.js'
-import { recoverStored, type Withdrawal } from '../storedMutations.js'
+import { entered, OUTCOME_NOT_STORED, recoverStored, type Withdrawal } from '../storedMutations.js'
 import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
 import { BullWorker, type JobResult } from './bullWorker.js'
@@ -84,11 +82,7 @@ export class RedisConsumer {
       this.#claims.grant()
     })
     const { connections, prefix, queue, logger } = options
-    this.#storeFailure = new ConditionLog(logger, {
-      begins: 'An outcome could not be stored yet',
-      level: 'error',
-      ends: 'Outcomes are stored again',
-    })
+    this.#storeFailure = new ConditionLog(logger, OUTCOME_NOT_STORED)
     this.#worker = new BullWorker({
       connections,
       prefix,
@@ -162,9 +156,7 @@ export class RedisConsumer {
 
   /** Settles a message as expired. */
   async #expire(row: StoredRow): Promise<JobResult> {
-    const job = unpackHead(row)
-    const state = unpackState(row, job)
-    enter(state, 'expired', Date.now())
+    const { job, state } = entered(row, 'expired')
     return this.#store(row, job, state, 0)
   }
 
@@ -186,14 +178,13 @@ export class RedisConsumer {
   async #run(delivery: Delivery, priority: number): Promise<void> {
     const { row, job, end } = delivery
     const { id } = job
-    const state = unpackState(row, job)
-    let settlement: Settlement | undefined
+    let delivered: { state: MessageState; settlement: Settlement } | undefined
     if (await this.#slots.acquire(priority)) {
       if (this.#deliveries.get(id) === delivery) {
         delivery.started = true
-        enter(state, 'sending', Date.now())
-        this.#options.changed({ job, state })
-        settlement = await this.#consumer.deliver({ job, state })
+        const message = entered(row, 'sending', job)
+        this.#options.changed(message)
+        delivered = { state: message.state, settlement: await this.#consumer.deliver(message) }
       }
       this.#ended.count(performance.now())
       this.#slots.release()
@@ -205,14 +196,14 @@ export class RedisConsumer {
       return
     }
     this.#deliveries.delete(id)
-    if (settlement === undefined) return end(this.#requeue(row, job))
+    if (delivered === undefined) return end(this.#requeue(row, job))
+    const { state, settlement } = delivered
     settle(state, settlement, Date.now())
     end(this.#store(row, job, state, 0))
   }
 
   #requeue(row: StoredRow, job: MailJob): Promise<JobResult> {
-    const state = unpackState(row, job)
-    enter(state, 'queued', Date.now())
+    const { state } = entered(row, 'queued', job)
     return this.#store(row, job, state, row.losses)
   }
 

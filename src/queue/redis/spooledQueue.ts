@@ -13,6 +13,7 @@ import type {
   QueueStats,
 } from '../driver.js'
 import type { SharedRecords } from '../records.js'
+import type { ServerOperations } from '../serverOperations.js'
 import { SqliteQueue } from '../sqlite/driver.js'
 import { unreadableSettlement } from '../unreadable.js'
 import { RedisQueue, type RedisQueueOptions } from './driver.js'
@@ -68,7 +69,7 @@ export class SpooledQueue implements QueueDriver {
   readonly #forwarding = new Set<string>()
   /** Ids of messages that Redis has, and that the spool still holds. */
   readonly #forwarded = new Set<string>()
-  #redis!: RedisQueue
+  #redis!: RedisQueue & ServerOperations
   #spool!: SqliteQueue
   #spooled = 0
   #closing = false

@@ -1,23 +1,11 @@
 import path from 'node:path'
-import type { Reported } from '../../feedback/deliveryStates.js'
 import { ConditionLog } from '../../logging/conditionLog.js'
 import type { Logger } from '../../logging/logger.js'
 import { newToken } from '../../message/ids.js'
 import type { MailJob } from '../../message/messageState.js'
-import type { Message } from '../../message/messageView.js'
-import {
-  type ActionTarget,
-  losesContent,
-  type ManualAction,
-  notFound,
-  recordsOfAction,
-  replacing,
-} from '../actions.js'
 import type {
   Consumer,
   EnqueueResult,
-  ListQuery,
-  MessagePage,
   DriverOptions,
   QueueDriver,
   QueueTransfer,
@@ -25,8 +13,9 @@ import type {
 } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { shownCounts } from '../listing.js'
-import type { SharedRecords } from '../records.js'
-import { packJob, packState, sealerFor, unpackHead, unpackState } from '../rowCodec.js'
+import type { ChangeResult, SharedRecords } from '../records.js'
+import { packState, sealerFor, unpackHead, unpackState } from '../rowCodec.js'
+import { type Mutation, StoredMutations } from '../storedMutations.js'
 import type { StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
 import { Acceptor } from './acceptor.js'
@@ -62,6 +51,7 @@ export class SqliteQueue implements QueueDriver {
   })
   #client!: OutboxClient
   #queries!: OutboxQueries
+  #mutations!: StoredMutations
   transfer!: QueueTransfer
   #acceptor!: Acceptor
   #outboxConsumer: OutboxConsumer | undefined
@@ -109,6 +99,17 @@ export class SqliteQueue implements QueueDriver {
       paused: () => queue.#paused,
       isPrefetched: (seq) => queue.#outboxConsumer?.isPrefetched(seq) === true,
     })
+    queue.#mutations = new StoredMutations({
+      read: (id) => queue.#queries.read(id),
+      write: (mutation) => queue.#write(mutation),
+      changed: options.onChange,
+      recordsOf: options.recordsOf,
+      data: retain.data,
+      maxAge: options.maxAge,
+      cipher: queue.#cipher,
+      withdrawPrefetched: ({ seq }) => queue.#outboxConsumer?.withdrawPrefetched(seq),
+      cancelDelivery: (id) => queue.#outboxConsumer?.cancelDelivery(id),
+    })
     queue.transfer = outboxTransfer(queue.#client, retain.keys, queue.#cipher)
     queue.#acceptor = new Acceptor(queue.#client, options.onChange, retain.keys, queue.#cipher)
     // The first report says whether the queue is paused.
@@ -141,26 +142,11 @@ export class SqliteQueue implements QueueDriver {
     })
   }
 
-  find(id: string): Promise<Message | undefined> {
-    return this.#queries.find(id)
-  }
-
-  load(id: string): Promise<MailJob | 'dropped' | undefined> {
-    return this.#queries.load(id)
-  }
-
-  list(query: ListQuery): Promise<MessagePage> {
-    return this.#queries.list(query)
-  }
-
-  async act(id: string, action: ManualAction): Promise<Message> {
-    const message = await this.#apply(id, action)
-    return message()
-  }
-
-  change(id: string, action: ManualAction): Promise<unknown> {
-    return this.#apply(id, action)
-  }
+  readonly find: QueueDriver['find'] = (id) => this.#queries.find(id)
+  readonly load: QueueDriver['load'] = (id) => this.#queries.load(id)
+  readonly list: QueueDriver['list'] = (query) => this.#queries.list(query)
+  readonly act: QueueDriver['act'] = async (id, action) => (await this.#mutations.apply(id, action))()
+  readonly change: QueueDriver['change'] = (id, action) => this.#mutations.apply(id, action)
 
   async pause(): Promise<void> {
     await this.#client.request('pause', { paused: true })
@@ -240,45 +226,13 @@ export class SqliteQueue implements QueueDriver {
     if (this.#lock?.held === true) this.#outboxConsumer?.start()
   }
 
-  /**
-   * Changes a message for an operator, again if it was changed meanwhile. A message removed from the prefetched ones or from
-   * its delivery for the change is requeued unless the change is stored.
-   * @returns what builds the message as it then is
-   */
-  async #apply(id: string, action: ManualAction): Promise<() => Message> {
-    for (;;) {
-      const row = await this.#queries.row(id)
-      if (row === null) throw notFound(id)
-      const job = unpackHead(row)
-      const state = unpackState(row, job)
-      const outboxConsumer = this.#outboxConsumer
-      let claimed = outboxConsumer?.removePrefetched(row.seq)
-      if (claimed !== undefined) state.status = 'queued'
-      let written = false
-      let target: ActionTarget | undefined
-      let reported: Reported | undefined
-      try {
-        const cancelDelivery = (): boolean => (claimed ??= outboxConsumer?.cancelDelivery(id)) !== undefined
-        const { maxAge } = this.#options
-        target = { id, job, state, now: Date.now(), maxAge, cancelDelivery }
-        reported = action(target)
-        if (reported?.changes.length === 0) return () => this.#queries.show(row)
-        const drop = losesContent(state, target, this.#options.retain.data)
-        const records = recordsOfAction(target, reported, this.#options.recordsOf)
-        const packed = packState(state, sealerFor(id, this.#cipher))
-        const { seq, rev, status: from } = row
-        const replaced = replacing(target, this.#cipher)
-        const request = { seq, rev, from, state: packed, drop, records, ...replaced }
-        written = (await this.#client.request('write', request)) === 'written'
-      } finally {
-        if (claimed !== undefined) outboxConsumer?.finishChange(claimed, written)
-      }
-      if (!written) continue
-      const changed = target.replacement ?? job
-      if (target.replacement !== undefined) this.#acceptor.cachedJobs.take(id)
-      if (target.keepsStatus !== true) this.#options.onChange({ job: changed, state, reported })
-      return () => this.#queries.show({ ...row, ...packState(state), head: packJob(changed, 0).head })
-    }
+  async #write({ id, row, state, dropContent, records, replacement }: Mutation): Promise<ChangeResult> {
+    const { seq, rev, status: from } = row
+    const packed = packState(state, sealerFor(id, this.#cipher))
+    const request = { seq, rev, from, state: packed, drop: dropContent, records }
+    const result = await this.#client.request('write', replacement ? { ...request, replacement } : request)
+    if (replacement !== undefined && result === 'written') this.#acceptor.cachedJobs.take(id)
+    return result
   }
 
   #open<R extends { head: string }>(row: R): R {

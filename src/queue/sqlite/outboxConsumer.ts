@@ -6,6 +6,7 @@ import { dropsContent } from '../actions.js'
 import type { Consumer, DriverOptions, QueuedMessage } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { packState, sealerFor, unpackHead, unpackState, unpackClaimed } from '../rowCodec.js'
+import type { Withdrawal } from '../storedMutations.js'
 import { type StateRow, STATUS_NUMBERS, type ClaimedRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
 import { type CachedRow, lengthOf, type OrphanedRow } from './outboxProtocol.js'
@@ -42,7 +43,7 @@ const CLOSE_TIMEOUT = 5_000
  *     receive() ──► prefetched ── #deliver() ──► being delivered ── #store() ──► outcome being stored ──► released
  *                    │      │                        │
  *                    │      └─ removePrefetched()    └─ cancelDelivery()
- *                    │              └───► being changed by an operator ◄┘ ── finishChange() ──► released, or being requeued
+ *                    │              └───► being changed by an operator ◄┘ ── finish() ──► released, or being requeued
  *                    └─ pause, drain ──► being requeued ──► released
  */
 export class OutboxConsumer {
@@ -150,27 +151,28 @@ export class OutboxConsumer {
     else this.#pump()
   }
 
-  /** Cancels a delivery in progress. @returns undefined if the message may be sent; otherwise its outcome is ignored */
-  cancelDelivery(id: string): ClaimedMessage | undefined {
+  /** Withdraws a message from its delivery. @returns undefined if the message may be sent; otherwise its outcome is ignored */
+  cancelDelivery(id: string): Withdrawal | undefined {
     const [message] = this.#delivering.filter(({ job }) => job.id === id)
     if (message === undefined || !this.#consumer.cancel(id)) return undefined
     this.#delivering.remove(message)
-    return message
+    return this.#withdrawal(message)
   }
 
-  /** Removes a prefetched message, so that an operator can change it before its delivery. */
-  removePrefetched(seq: number): ClaimedMessage | undefined {
+  /** Withdraws a prefetched message, so that an operator can change it before its delivery. */
+  withdrawPrefetched(seq: number): Withdrawal | undefined {
     const at = this.#prefetched.findIndex((message) => message.seq === seq)
-    if (at < 0) return undefined
-    const [message] = this.#prefetched.splice(at, 1)
-    this.#prefetchedBytes -= message?.bytes ?? 0
-    return message
+    const [message] = at < 0 ? [] : this.#prefetched.splice(at, 1)
+    if (message === undefined) return undefined
+    this.#prefetchedBytes -= message.bytes
+    return this.#withdrawal(message)
   }
 
-  /** Ends the change of a message that was removed for it: releases the claim if the change is stored, requeues the message otherwise. */
-  finishChange(message: ClaimedMessage, stored: boolean): void {
-    if (stored) this.#claimed.delete(message.seq)
-    else this.#requeue([message])
+  /** When the change ends, releases the claim if the change is stored, and requeues the message otherwise. */
+  #withdrawal(message: ClaimedMessage): Withdrawal {
+    return {
+      finish: (changed) => (changed ? void this.#claimed.delete(message.seq) : this.#requeue([message])),
+    }
   }
 
   /** Starts no more deliveries, requeues prefetched messages, and waits up to `deadline` ms for the deliveries in progress. */

@@ -5,6 +5,7 @@ import type { ListQuery, MessagePage } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { cursorPosition, pageLimit, matches, paginate, shownStatus, statusesShownAs } from '../listing.js'
 import { boundSubject, rowToMessage, statusOf, unpackHead, unpackLoaded } from '../rowCodec.js'
+import type { FoundRow } from '../storedMutations.js'
 import { scan } from '../storedQueries.js'
 import type { StoredRow } from '../storedRow.js'
 import type { OutboxClient } from './outboxClient.js'
@@ -33,14 +34,15 @@ export class OutboxQueries {
     return this.#cipher === undefined ? 'index' : 'scan'
   }
 
-  async row(id: string): Promise<StoredRow | null> {
+  /** Reads a message for a change. */
+  async read(id: string): Promise<FoundRow | undefined> {
     const row = await this.#client.request('find', { id })
-    return row && this.#open(row)
+    return row === null ? undefined : { row: this.#open(row), show: (row) => this.#show(row) }
   }
 
   async find(id: string): Promise<Message | undefined> {
-    const row = await this.row(id)
-    return row === null ? undefined : this.show(row)
+    const found = await this.read(id)
+    return found?.show(found.row)
   }
 
   async load(id: string): Promise<MailJob | 'dropped' | undefined> {
@@ -55,14 +57,14 @@ export class OutboxQueries {
       return scan(query, {
         read: (before) => this.#read({ ...query, q: '' }, before),
         matches: (row) => this.#matches(row, query),
-        show: (row) => this.show(row),
+        show: (row) => this.#show(row),
       })
     const { rows, next } = await this.#read(query, cursorPosition(query))
-    const messages = rows.map((row) => this.show(row))
+    const messages = rows.map((row) => this.#show(row))
     return next === undefined ? { messages } : { messages, cursor: String(next) }
   }
 
-  show(row: StoredRow): Message {
+  #show(row: StoredRow): Message {
     return rowToMessage(row, this.#shownStatus(row))
   }
 
@@ -75,11 +77,11 @@ export class OutboxQueries {
   }
 
   async #listOne(id: string, query: ListQuery): Promise<MessagePage> {
-    const row = await this.row(id)
-    return paginate(row === null ? [] : [row], query, {
+    const found = await this.read(id)
+    return paginate(found === undefined ? [] : [found.row], query, {
       position: ({ seq }) => seq,
       matches: (row) => this.#matches(row, query),
-      show: (row) => this.show(row),
+      show: (row) => this.#show(row),
     })
   }
 

@@ -126,7 +126,7 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       await close(queue)
 
       const bytes = await store.bytes()
-      // What was stored clear is found: the search itself works.
+      // A message that was stored clear is found: the search itself works.
       expect(bytes.includes('clear@example.com')).toBe(true)
       const leaked = Object.entries(SECRETS).filter(
         ([, text]) =>

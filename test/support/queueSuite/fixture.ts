@@ -15,7 +15,7 @@ export interface SuiteOptions {
 /** Opens an empty queue, whose resources are removed after the test. */
 export type OpenQueue = (options: SuiteOptions) => Promise<QueueDriver>
 
-/** What every test of the suite uses. */
+/** The functions that every test of the suite uses. */
 export interface Fixture {
   /** Opens a queue for one test, which is closed when the test ends. */
   open(options?: Partial<SuiteOptions>): Promise<{ queue: QueueDriver; changes: Changes }>

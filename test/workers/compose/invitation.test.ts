@@ -24,7 +24,7 @@ const INVITATION = [
   'END:VCALENDAR',
 ].join('\n')
 
-/** What a calendar reads in a part. */
+/** Returns the fields that a calendar program reads in a part. */
 function read(content: Uint8Array | string): { method: unknown; uid: string; summary: string } {
   const text = typeof content === 'string' ? content : Buffer.from(content).toString()
   const calendar = new ICAL.Component(ICAL.parse(text) as never)

@@ -12,20 +12,18 @@ const NO_VALUES: readonly unknown[] = []
 export function compileBlock(node: BlockNode, compiler: NodeCompiler): Writer {
   const body = compiler.compileAll(node.body)
   const inverse = compiler.compileAll(node.inverse)
-  switch (node.type) {
-    case 'if':
-      return compileCondition(node, compiler, body, inverse)
-    case 'unless':
-      return compileCondition(node, compiler, inverse, body)
-    case 'each':
-      return compileEach(node, compiler, body, inverse)
-    case 'with':
-      return compileWith(node, compiler, body, inverse)
-    case 'section':
-      return compileSection(node, compiler, body, inverse)
-    case 'call':
-      return compileHelperBlock(node, compiler, body, inverse)
-  }
+  return BLOCK_COMPILERS[node.type](node, compiler, body, inverse)
+}
+
+type BlockCompiler = (node: BlockNode, compiler: NodeCompiler, body: Writer, inverse: Writer) => Writer
+
+const BLOCK_COMPILERS: Record<BlockNode['type'], BlockCompiler> = {
+  if: compileCondition,
+  unless: (node, compiler, body, inverse) => compileCondition(node, compiler, inverse, body),
+  each: compileEach,
+  with: compileWith,
+  section: compileSection,
+  call: compileHelperBlock,
 }
 
 function compileCondition(node: BlockNode, compiler: NodeCompiler, then: Writer, otherwise: Writer): Writer {

@@ -1,6 +1,8 @@
+import { whileLoading } from '../../heartbeat.js'
 import { annotateFragment } from '../analysis/annotate.js'
 import type { BlockStructure } from '../analysis/structure.js'
 import { collectNeeds } from '../manifest/needs.js'
+import type { Mjml } from '../mjml.js'
 import { PerMessageTemplate } from '../perMessageTemplate.js'
 import { assemble, htmlAdapter } from '../precompiled/assemble.js'
 import { assembleText } from '../precompiled/assembleText.js'
@@ -15,7 +17,6 @@ import type { TemplateFailure } from '../template/sourceFile.js'
 import type { BlockNode, Place, TemplateNode } from '../template/tree.js'
 import { bindSample, type CheckResult, collect, withFailures } from '../templateCheck.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
-import { loadCssInliner } from './cssInliner.js'
 import type { TemplateLanguage } from './language.js'
 
 const HTML_ELEMENTS: HeadElements = {
@@ -176,4 +177,25 @@ function findingAt(
 
 function withoutMjml(finding: Finding): Finding {
   return { ...finding, reason: finding.reason.replaceAll('MJML', 'the CSS inliner') }
+}
+
+let inliner: Promise<Mjml> | undefined
+
+/**
+ * Loads juice. It copies the rules of each `<style>` into the `style` attributes of the elements that they match. Media queries,
+ * fonts, key frames, and pseudo-classes such as `:hover` stay in the head. It fetches nothing.
+ */
+function loadCssInliner(): Promise<Mjml> {
+  inliner ??= whileLoading(() => import('../cssPackages.js')).then(({ juice }) => {
+    const options = {
+      removeStyleTags: true,
+      preserveMediaQueries: true,
+      preserveFontFaces: true,
+      preserveKeyFrames: true,
+      preservePseudos: true,
+      inlinePseudoElements: false,
+    }
+    return async (source) => ({ html: juice(source, options), warnings: [] })
+  })
+  return inliner
 }

@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { MailgunTransport } from '../../../src/protocol/transportConfig.js'
-import { basic, fieldsOf, firstText, metadataOf } from '../apiFields.js'
+import { basic, firstText, metadataOf } from '../apiFields.js'
 import type { MailServiceApi } from '../mailServiceApi.js'
 
 /** Mailgun's API for finished messages: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages */
 export function mailgunApi({ endpoint, apiKey, domain, sandbox }: MailgunTransport): MailServiceApi {
   const headers = { authorization: basic('api', apiKey) }
   return {
-    name: 'Mailgun',
+    limits: { name: 'Mailgun', maxRecipients: 1_000, maxSize: 25 * 1024 * 1024 },
     secrets: [apiKey],
-    maxRecipients: 1_000,
-    maxSize: 25 * 1024 * 1024,
     raw: true,
     envelope: true,
     request({ payload, composed }, { to, cc, bcc }) {
@@ -37,7 +35,7 @@ export function mailgunApi({ endpoint, apiKey, domain, sandbox }: MailgunTranspo
       }
     },
     read({ status, text }, body) {
-      const { id, message } = fieldsOf(body)
+      const { id, message } = body
       return { text: status < 300 ? firstText(id, 'accepted') : firstText(message, text) }
     },
     verify: () => ({ url: `${endpoint}/v3/domains/${encodeURIComponent(domain)}`, headers }),

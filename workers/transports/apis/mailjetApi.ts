@@ -4,6 +4,7 @@ import {
   attachmentsOf,
   basic,
   fieldsOf,
+  filled,
   firstText,
   headerObject,
   metadataOf,
@@ -21,10 +22,8 @@ export function mailjetApi({ endpoint, apiKey, secretKey, sandbox }: MailjetTran
     body: `{"Messages":[${messages.join(',')}]${sandbox === true ? ',"SandboxMode":true' : ''}}`,
   })
   return {
-    name: 'Mailjet',
+    limits: { name: 'Mailjet', maxRecipients: 50, maxSize: 15 * 1024 * 1024 },
     secrets: [secretKey, apiKey],
-    maxRecipients: 50,
-    maxSize: 15 * 1024 * 1024,
     request(mail, { to, cc, bcc }) {
       const { payload, parts } = mail
       const [replyTo] = payload.replyTo
@@ -38,15 +37,15 @@ export function mailjetApi({ endpoint, apiKey, secretKey, sandbox }: MailjetTran
       const fields = {
         From: personOf(payload.from),
         To: to.map(personOf),
-        ...(cc.length === 0 ? {} : { Cc: cc.map(personOf) }),
-        ...(bcc.length === 0 ? {} : { Bcc: bcc.map(personOf) }),
+        Cc: filled(cc.map(personOf)),
+        Bcc: filled(bcc.map(personOf)),
         ...(replyTo === undefined ? {} : { ReplyTo: personOf(replyTo) }),
         Subject: subjectOf(mail),
-        ...(parts.html === '' ? {} : { HTMLPart: parts.html }),
-        ...(parts.text === '' ? {} : { TextPart: parts.text }),
+        HTMLPart: filled(parts.html),
+        TextPart: filled(parts.text),
         Headers: headerObject(mail),
         CustomID: payload.id,
-        ...(tag === undefined ? {} : { CustomCampaign: tag }),
+        CustomCampaign: tag,
         ...(payload.metadata === undefined ? {} : { EventPayload: JSON.stringify(metadataOf(payload)) }),
         Attachments: files.filter((file) => !('ContentID' in file)),
         InlinedAttachments: files.filter((file) => 'ContentID' in file),
@@ -55,7 +54,7 @@ export function mailjetApi({ endpoint, apiKey, secretKey, sandbox }: MailjetTran
       return { ...requestOf([message]), message }
     },
     read({ status, text }, body) {
-      const { Messages, ErrorMessage } = fieldsOf(body)
+      const { Messages, ErrorMessage } = body
       const answer = answerOf(status, Array.isArray(Messages) ? Messages[0] : undefined)
       if (answer.status === 200) return answer
       return { status: status < 300 ? 400 : status, text: firstText(answer.text, ErrorMessage, text) }

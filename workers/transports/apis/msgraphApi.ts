@@ -24,10 +24,8 @@ export function msgraphApi(config: MsgraphTransport): MailServiceApi {
   /** A token that Graph refused: another one is requested. */
   let refused: string | undefined
   return {
-    name: 'Microsoft Graph',
+    limits: { name: 'Microsoft Graph', maxRecipients: 500, maxSize: 4 * 1024 * 1024 },
     secrets: [clientSecret],
-    maxRecipients: 500,
-    maxSize: 4 * 1024 * 1024,
     async prepare(signal) {
       const result = await tokens.get(signal, refused)
       if (typeof result !== 'string') return connectionFailed(result)
@@ -52,7 +50,7 @@ export function msgraphApi(config: MsgraphTransport): MailServiceApi {
           .filter(([name]) => /^x-/i.test(name))
           .slice(0, MAX_HEADERS)
           .map(([name, value]) => ({ name, value })),
-        ...(payload.tags === undefined ? {} : { categories: payload.tags }),
+        categories: payload.tags,
         attachments: attachmentsOf(payload).map(({ filename, content, contentType, cid }) => ({
           '@odata.type': '#microsoft.graph.fileAttachment',
           name: filename,
@@ -71,7 +69,7 @@ export function msgraphApi(config: MsgraphTransport): MailServiceApi {
       const { status, text } = response
       if (status < 300) return { text: firstText(response.header('request-id'), 'accepted') }
       if (status === 401) refused = token
-      const { code, message } = fieldsOf(fieldsOf(body)['error'])
+      const { code, message } = fieldsOf(body['error'])
       const explanation = firstText(
         [code, message].filter((part) => typeof part === 'string').join(': '),
         text,

@@ -1,5 +1,14 @@
 import type { PostmarkTransport } from '../../../src/protocol/transportConfig.js'
-import { attachmentsOf, fieldsOf, firstText, headersOf, metadataOf, person, subjectOf } from '../apiFields.js'
+import {
+  attachmentsOf,
+  fieldsOf,
+  filled,
+  firstText,
+  headersOf,
+  metadataOf,
+  person,
+  subjectOf,
+} from '../apiFields.js'
 import type { ApiAnswer, MailServiceApi } from '../mailServiceApi.js'
 
 /** Postmark's email API: https://postmarkapp.com/developer/api/email-api */
@@ -7,21 +16,19 @@ export function postmarkApi({ endpoint, token, messageStream }: PostmarkTranspor
   const headers = { 'x-postmark-server-token': token, accept: 'application/json' }
   const json = { ...headers, 'content-type': 'application/json' }
   return {
-    name: 'Postmark',
+    limits: { name: 'Postmark', maxRecipients: 50, maxSize: 10 * 1024 * 1024 },
     secrets: [token],
-    maxRecipients: 50,
-    maxSize: 10 * 1024 * 1024,
     request(mail, { to, cc, bcc }) {
       const { payload, parts } = mail
       const body = {
         From: person(payload.from),
         To: to.map(person).join(', '),
-        ...(cc.length === 0 ? {} : { Cc: cc.map(person).join(', ') }),
-        ...(bcc.length === 0 ? {} : { Bcc: bcc.map(person).join(', ') }),
-        ...(payload.replyTo.length === 0 ? {} : { ReplyTo: payload.replyTo.map(person).join(', ') }),
+        Cc: filled(cc.map(person).join(', ')),
+        Bcc: filled(bcc.map(person).join(', ')),
+        ReplyTo: filled(payload.replyTo.map(person).join(', ')),
         Subject: subjectOf(mail),
-        ...(parts.html === '' ? {} : { HtmlBody: parts.html }),
-        ...(parts.text === '' ? {} : { TextBody: parts.text }),
+        HtmlBody: filled(parts.html),
+        TextBody: filled(parts.text),
         // Without X-PM-KeepID, Postmark replaces the Message-ID.
         Headers: [['X-PM-KeepID', 'true'], ...headersOf(mail)].map(([Name, Value]) => ({ Name, Value })),
         ...(payload.tags === undefined ? {} : { Tag: payload.tags[0] }),
@@ -32,7 +39,7 @@ export function postmarkApi({ endpoint, token, messageStream }: PostmarkTranspor
           ContentType: contentType,
           ...(cid === undefined ? {} : { ContentID: `cid:${cid}` }),
         })),
-        ...(messageStream === undefined ? {} : { MessageStream: messageStream }),
+        MessageStream: messageStream,
       }
       const message = JSON.stringify(body)
       return { url: `${endpoint}/email`, headers: json, body: message, message }

@@ -2,6 +2,7 @@ import type { ResendTransport } from '../../../src/protocol/transportConfig.js'
 import {
   attachmentsOf,
   fieldsOf,
+  filled,
   firstText,
   headerObject,
   metadataOf,
@@ -15,10 +16,8 @@ export function resendApi({ endpoint, apiKey }: ResendTransport): MailServiceApi
   const headers = { authorization: `Bearer ${apiKey}` }
   const json = { ...headers, 'content-type': 'application/json' }
   return {
-    name: 'Resend',
+    limits: { name: 'Resend', maxRecipients: 50, maxSize: 40 * 1024 * 1024 },
     secrets: [apiKey],
-    maxRecipients: 50,
-    maxSize: 40 * 1024 * 1024,
     // https://resend.com/docs/dashboard/emails/idempotency-keys: the same key returns the first response, for 24 hours.
     idempotent: true,
     request(mail, { to, cc, bcc }, key) {
@@ -30,21 +29,19 @@ export function resendApi({ endpoint, apiKey }: ResendTransport): MailServiceApi
       const body = {
         from: person(payload.from),
         to: to.map(person),
-        ...(cc.length === 0 ? {} : { cc: cc.map(person) }),
-        ...(bcc.length === 0 ? {} : { bcc: bcc.map(person) }),
-        ...(payload.replyTo.length === 0 ? {} : { reply_to: payload.replyTo.map(person) }),
+        cc: filled(cc.map(person)),
+        bcc: filled(bcc.map(person)),
+        reply_to: filled(payload.replyTo.map(person)),
         subject: subjectOf(mail),
-        ...(parts.html === '' ? {} : { html: parts.html }),
-        ...(parts.text === '' ? {} : { text: parts.text }),
+        html: filled(parts.html),
+        text: filled(parts.text),
         headers: headerObject(mail),
-        ...(tags.length === 0
-          ? {}
-          : { tags: tags.map(([name, value]) => ({ name: tagOf(name), value: tagOf(value) })) }),
+        tags: filled(tags.map(([name, value]) => ({ name: tagOf(name), value: tagOf(value) }))),
         attachments: attachmentsOf(payload).map(({ filename, content, contentType, cid }) => ({
           filename,
           content,
           content_type: contentType,
-          ...(cid === undefined ? {} : { content_id: cid }),
+          content_id: cid,
         })),
       }
       const message = JSON.stringify(body)
@@ -56,7 +53,7 @@ export function resendApi({ endpoint, apiKey }: ResendTransport): MailServiceApi
       }
     },
     read({ status, text }, body) {
-      const { id, name, message } = fieldsOf(body)
+      const { id, name, message } = body
       if (status < 300) return { text: firstText(id, 'accepted') }
       if (isBeingCarriedOut(status, name)) return undefined
       const explanation = [name, message].filter((part) => typeof part === 'string').join(': ')

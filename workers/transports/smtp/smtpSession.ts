@@ -2,12 +2,49 @@ import type { SmtpReply } from '../../../src/protocol/outcome.js'
 import type { SmtpTransport } from '../../../src/protocol/transportConfig.js'
 import type { CloseReason } from '../sendResults.js'
 import type { OpenConnection } from './connect.js'
-import { EnvelopeCommands } from './envelopeCommands.js'
 import { HandOver } from './handOver.js'
 import { dotStuffed, FINAL_DOT } from './mailData.js'
 import { SessionLifecycle } from './sessionLifecycle.js'
 import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
+
+/** The commands of one session's current envelope that are still to be written. */
+class EnvelopeCommands {
+  readonly #pipelining: boolean
+  #commands: string[] = []
+  /** The server holds a transaction without a message: RSET must precede the next envelope. */
+  needsReset = false
+  /** RSET was written, and its reply is the next one. */
+  awaitsReset = false
+
+  /** @param pipelining all commands are one write; otherwise each waits for the reply to the one before */
+  constructor(pipelining: boolean) {
+    this.#pipelining = pipelining
+  }
+
+  /** Begins an envelope. Returns the commands to write now. */
+  begin(commands: string[]): Buffer {
+    this.#commands = commands
+    if (this.needsReset) {
+      this.needsReset = false
+      this.awaitsReset = true
+      this.#commands.unshift('RSET\r\n')
+    }
+    return this.next() ?? Buffer.alloc(0)
+  }
+
+  /** Returns the commands to write now; undefined if all were written. */
+  next(): Buffer | undefined {
+    if (this.#commands.length === 0) return undefined
+    const text = this.#pipelining ? this.#commands.splice(0).join('') : (this.#commands.shift() ?? '')
+    return Buffer.from(text, 'utf8')
+  }
+
+  /** Drops the remaining recipients: DATA, the last command, comes next. */
+  skipToData(): void {
+    this.#commands.splice(0, this.#commands.length - 1)
+  }
+}
 
 /**
  * Runs mail transactions over one connection that is greeted, encrypted and authenticated (`connect()`).

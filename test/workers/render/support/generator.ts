@@ -166,7 +166,7 @@ class Writer {
     })
   }
 
-  /** What the text part lays out on its own, or leaves out. */
+  /** Returns text that the text part lays out on its own, or leaves out. */
   laidOut(kind: Kind): string {
     const words = this.value(kind)
     return this.choose.one(

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 
-/** What MJML's own registry says of a component. */
+/** The entry of a component in MJML's own registry. */
 export interface Component {
   tag: string
   /** Attributes with MJML's type of each: `color`, `unit(px,%)`, `enum(left,right)`, `string`. */

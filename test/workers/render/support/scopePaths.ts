@@ -3,7 +3,7 @@ import { FIELDS, type Kind } from './scopeData.js'
 
 const VARIABLES = ['index', 'key', 'first', 'last', 'locale', 'absent']
 
-/** What names mean where something is written. */
+/** The meanings of names at one place of a template. */
 export interface Place {
   /** The kind of the context, and of those that `../` reaches. */
   levels: readonly Kind[]

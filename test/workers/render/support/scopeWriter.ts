@@ -25,7 +25,7 @@ export class ScopeWriter {
     partials['both'] = 'file {{@index}}'
   }
 
-  /** What a template says where its context is the root of the data. Several of them share their partials. */
+  /** Returns the text of a template whose context is the root of the data. Several of them share their partials. */
   words(): string {
     return this.#program(this.#inFile({ kind: 'root', takesBlock: false, callsInline: false }))
   }
@@ -84,7 +84,7 @@ export class ScopeWriter {
     return `{{else ${open}}}${body}${this.#otherwise(place, depth + 1)}`
   }
 
-  /** What stands after `{{#` or `{{else `, and the body that belongs to it. */
+  /** The expression after `{{#` or `{{else `, and the body that belongs to it. */
   #opening(place: Place): { open: string; body: string; close: string } {
     switch (this.choose.one('if', 'unless', 'each', 'with', 'section', 'eq')) {
       case 'each': {
