@@ -137,6 +137,33 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       expect(leaked).toEqual([])
     })
 
+    it('wakes the messages that are held for a transport', async () => {
+      const { queue, changes } = await opened(await newStore(), [A])
+      const held = (['budget', 'paused', 'breaker'] as const).map((reason) => ({ reason, job: secretJob() }))
+      await queue.enqueue(held.map(({ job }) => job))
+      const seen = new Set<string>()
+      const sent = new Deliveries(5)
+      await queue.start({
+        slots: 5,
+        cancel: () => false,
+        recover: () => undefined,
+        deliver: (message) => {
+          const { id } = message.job
+          if (seen.has(id)) return sent.deliver(message)
+          seen.add(id)
+          const reason = held.find(({ job }) => job.id === id)!.reason
+          return Promise.resolve({
+            decision: { status: 'held', reason, nextAttemptAt: Date.now() + DAY },
+            recipients: message.state.recipients,
+          })
+        },
+      })
+      for (const { job } of held) await changes.until(job.id, 'held')
+      expect(await queue.wakeHeld(['default'], 10)).toBe(2)
+      for (const { job } of held.slice(0, 2)) await changes.until(job.id, 'sent')
+      expect(await queue.find(held[2]!.job.id)).toMatchObject({ status: 'held', heldReason: 'breaker' })
+    })
+
     it('reads what an older key encrypted, and finds its addresses and idempotency keys', async () => {
       const store = await newStore()
       const one = secretJob({ idempotencyKey: SECRETS.key, fingerprint: 'f1', notBefore: Date.now() + DAY })
