@@ -9,7 +9,7 @@ import {
   MAX_PRIORITY,
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
-import { copyOctets } from '../protocol/octets.js'
+import { copyOctets, plainOctets } from '../protocol/octets.js'
 import type { Content, JsonText } from '../protocol/tasks.js'
 import type { RowCipher } from './encryption/rowCipher.js'
 import { keyExpiry } from './idempotencyKeys.js'
@@ -239,16 +239,10 @@ export function packFiles(files: readonly AttachmentBytes[] | null): string {
   )
 }
 
-/** Returns a copy as plain bytes, as attachments have them everywhere: not as a Buffer. */
-function bytesOf(bytes: Buffer): Uint8Array {
-  const { buffer, byteOffset, length } = copyOctets(bytes)
-  return new Uint8Array(buffer, byteOffset, length)
-}
-
 /** The reverse of {@link packFiles}. */
 export function unpackFiles(files: string | null | undefined): AttachmentBytes[] {
   if (files === null || files === undefined || files === '') return []
   return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
-    content: kind === 's' ? text : bytesOf(Buffer.from(text, kind === 'a' ? 'latin1' : 'base64')),
+    content: kind === 's' ? text : plainOctets(Buffer.from(text, kind === 'a' ? 'latin1' : 'base64')),
   }))
 }

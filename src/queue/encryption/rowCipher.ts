@@ -1,5 +1,5 @@
 import type { HeldReason } from '../../message/messageState.js'
-import { copyOctets } from '../../protocol/octets.js'
+import { plainOctets } from '../../protocol/octets.js'
 import type { AttachmentBytes, JobHead, KeyForm, NewRow } from '../storedRow.js'
 import { type Cipher, isSealedText } from './cipher.js'
 
@@ -153,6 +153,6 @@ export class RowCipher {
     const bytes = this.#cipher.openBytes(content, place)
     if (bytes === undefined) return undefined
     const data = bytes.subarray(1)
-    return { ...kind, content: bytes[0] === TEXT ? data.toString() : copyOctets(data) }
+    return { ...kind, content: bytes[0] === TEXT ? data.toString() : plainOctets(data) }
   }
 }

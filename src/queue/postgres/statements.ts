@@ -88,6 +88,10 @@ WITH input AS MATERIALIZED (
 )
 SELECT pg_notify('${wake}', '') FROM admitted`,
 
+  /** $1: id of a message; $2: the forms of its key. Returns the other message that has the key. */
+  keyHolder: (schema: string) => `
+SELECT id::text, fingerprint FROM ${schema}.keys WHERE key = ANY ($2::text[]) AND id <> $1::uuid AND keep_until > ${schema}.now_ms() LIMIT 1`,
+
   /** $1: now. Lets messages be claimed whose time has come. */
   promote: (schema: string) => `
 UPDATE ${schema}.states SET ready = true WHERE seq = ANY (ARRAY(

@@ -1,6 +1,6 @@
 import type { Logger } from '../../logging/logger.js'
 import { type MailJob, newState, settle } from '../../message/messageState.js'
-import { checkFailure } from '../../protocol/unsentOutcome.js'
+import { checkFailure, keyTaken } from '../../protocol/unsentOutcome.js'
 import type { Admit, ChangeListener } from '../driver.js'
 import { unpackState } from '../rowCodec.js'
 import type { PostgresOutcomes } from './postgresOutcomes.js'
@@ -43,14 +43,17 @@ export class Submissions {
     try {
       if (admit === undefined) return
       const result = await admit({ id, acceptedAt, mail: row.content ?? '{}' })
-      if ('job' in result) {
+      const holder = 'job' in result ? await store.keyHolder(result.job) : undefined
+      if ('job' in result && holder === undefined) {
         await store.admit(row, result.job)
         changed({ job: result.job, state: newState(result.job) })
         return
       }
       const now = Date.now()
-      const attempt = { start: now, end: now, thread: 0, counted: true, outcome: result.refused }
-      settle(state, { attempt, decision: { status: 'failed' }, recipients: state.recipients }, now)
+      const outcome = 'refused' in result ? result.refused : keyTaken(holder!)
+      const attempt = { start: now, end: now, thread: 0, counted: true, outcome }
+      const status = outcome.result === 'withdrawn' ? 'cancelled' : 'failed'
+      settle(state, { attempt, decision: { status }, recipients: state.recipients }, now)
     } catch (error) {
       // Postgres did not answer, or the check itself failed, which has nothing to do with the mail.
       const problem = error instanceof Error ? error.message : String(error)

@@ -122,7 +122,9 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       expect(found?.map(({ document }) => document)).toEqual([
         JSON.stringify({ address: SECRETS.suppressed }),
       ])
-      expect(await queue.load(jobs[1]!.id)).toMatchObject({ content: jobs[1]!.content })
+      const loaded = await queue.load(jobs[1]!.id)
+      expect(loaded).toMatchObject({ content: jobs[1]!.content })
+      expect(loaded?.attachments[1]?.content).toEqual(new Uint8Array(Buffer.from(SECRETS.attachment)))
       await close(queue)
 
       const bytes = await store.bytes()
