@@ -1,3 +1,4 @@
+import { ThreadpostError } from '../errors.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
@@ -93,6 +94,8 @@ export class TransportManager implements ResolvedTransports {
 
   async verify(input: unknown): Promise<TransportReport> {
     const [first] = this.names
+    if (input === undefined && first === undefined)
+      throw new ThreadpostError('UNSUPPORTED', 'This mailer has no transport to test; ask one that delivers')
     const named = this.#known(input ?? first, 'transport')
     const [share] = this.#transports.get(named)?.state.spread ?? []
     // Of those that share its messages, the first one is tested.
