@@ -31,5 +31,10 @@ export function keyTaken({ id, differs }: { id: string; differs: boolean }): Out
         message: `idempotencyKey: was already used for a different mail, ${id}`,
         ...emptyFacts(),
       }
-    : { result: 'withdrawn', code: 'SKIPPED', message: `message ${id} has its idempotencyKey`, ...emptyFacts() }
+    : {
+        result: 'withdrawn',
+        code: 'SKIPPED',
+        message: `message ${id} has its idempotencyKey`,
+        ...emptyFacts(),
+      }
 }

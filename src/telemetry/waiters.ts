@@ -90,7 +90,9 @@ export class Waiters {
     const settlement = new Promise<Message>((resolve, reject) => {
       signal?.throwIfAborted()
       const timer =
-        timeout === Infinity ? undefined : setTimeout(() => waiter.reject(timedOut(id, timeout, until)), timeout)
+        timeout === Infinity
+          ? undefined
+          : setTimeout(() => waiter.reject(timedOut(id, timeout, until)), timeout)
       const aborted = (): void => waiter.reject(signal?.reason as Error)
       const end = (): void => {
         clearTimeout(timer)

@@ -121,26 +121,9 @@ export class PostgresStore implements MessageReader {
     return result
   }
 
-  /** Makes a submitted mail that this process has claimed a message as any other. */
-  async admit({ seq, rev }: PostgresRow, job: MailJob): Promise<void> {
-    await this.#run('admit', [JSON.stringify({ ...this.pack(job), seq, rev })], 'patient')
-  }
-
-  /**
-   * Finds the message that has the key of a submitted mail. Only in an encrypted queue is there one: SQL doesn't know the form in
-   * which such a queue stores a key.
-   */
-  async keyHolder(job: MailJob): Promise<{ id: string; differs: boolean } | undefined> {
-    if (this.#options.cipher === undefined || job.idempotencyKey === undefined) return undefined
-    const { id, key, otherKeys = [], fingerprint, otherFingerprints = [] } = this.pack(job)
-    const [holder] = await this.#run<{ id: string; fingerprint: string | null }>(
-      'keyHolder',
-      [id, [...otherKeys, key]],
-      'patient',
-    )
-    if (holder === undefined) return undefined
-    const known = [fingerprint, ...otherFingerprints]
-    return { id: holder.id, differs: holder.fingerprint !== null && !known.includes(holder.fingerprint) }
+  /** Makes a submitted mail that this process has claimed a message as any other, unless another has its key. @returns that one */
+  admit({ seq, rev }: PostgresRow, packed: PackedMessage): Promise<NotInsertedRow[]> {
+    return this.#run('admit', [JSON.stringify({ ...packed, seq, rev })], 'patient')
   }
 
   /** Whether a change is stored whose answer was lost. */
