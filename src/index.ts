@@ -42,7 +42,7 @@ export { explain } from './message/explain.js'
 export { attemptLogLines } from './telemetry/attemptLine.js'
 export type { HistogramSnapshot } from './structures/histogram.js'
 export type { Interceptor, Refusal, SendResult } from './message/intake.js'
-export type { Logger } from './logging/logger.js'
+export type { Logger, LoggerInput } from './logging/logger.js'
 export type { EventLoopDelay } from './telemetry/loopDelay.js'
 export type {
   Address,

@@ -209,7 +209,7 @@ export class Mailer {
   /**
    * Tests a transport, by default the first one: connects, negotiates TLS, authenticates, and compares each DKIM key with
    * its DNS record, but sends nothing. The report contains any error.
-   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport
+   * @throws ThreadpostError `INVALID_OPTIONS` if there is no such transport, `UNSUPPORTED` if the mailer has none
    */
   async verify(transport?: string): Promise<TransportReport> {
     return this.#open.transports.verify(transport)

@@ -3,7 +3,7 @@ import { type ArchiveOptions, resolveArchive } from './delivery/archive.js'
 import { type RetryOptions, resolveRetry } from './delivery/retry.js'
 import { type BounceOptions, resolveBounces } from './feedback/bounceAddress.js'
 import { type LimitOptions, resolveLimits } from './limits.js'
-import { resolveLogger, type Logger } from './logging/logger.js'
+import { resolveLogger, type LoggerInput } from './logging/logger.js'
 import { type RedactOptions, resolveRedact } from './logging/redaction.js'
 import { parseMailbox } from './message/addresses.js'
 import type { Interceptor } from './message/intake.js'
@@ -174,11 +174,11 @@ export interface MailerOptions {
    */
   unsubscribe?: UnsubscribeOptions
   /**
-   * A logger with the methods of pino; `console` works too.
+   * A logger with the methods of pino, at least `info`; `console` works too. Without `warn` or `error`, those lines go to `info`.
    * @default none; nothing is logged
    * @example logger: console
    */
-  logger?: Logger
+  logger?: LoggerInput
   /**
    * Endpoints that receive the mailer's events over HTTP, signed according to Standard Webhooks.
    * @default none

@@ -127,7 +127,7 @@ export function benchCommand(): Command {
     .addOption(new Option('--dkim <algorithm>', 'sign each message with DKIM').choices(DKIM_ALGORITHMS))
     .option('--templates <dir>', 'folder of your templates (default: ./templates)')
     .option('--template <name>', 'name of your template (default: W1, a receipt)')
-    .option('--data <file>', 'JSON file with its data (default: the sample data next to it)')
+    .option('--data <file>', 'JSON file with its data, or JSON (default: the sample data next to it)')
     .option(
       '--smtp-sink <file>',
       "path of Postfix's smtp-sink (default: the one on the PATH, or a built-in sink)",

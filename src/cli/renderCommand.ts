@@ -28,7 +28,10 @@ export function renderCommand(): Command {
         'missing, the error lists it.',
     )
     .argument('<name>', 'name of the template')
-    .option('--data <file>', 'JSON file with the data (default: the sample data next to the template)')
+    .option(
+      '--data <file>',
+      'JSON file with the data, or JSON (default: the sample data next to the template)',
+    )
     .option('--locale <locale>', 'locale of the template; fr-CA falls back to fr, then to the default')
     .option('--text', 'print only the text part')
     .option('--html', 'print only the HTML')

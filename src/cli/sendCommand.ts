@@ -37,7 +37,7 @@ export function sendCommand(): Command {
     )
     .requiredOption('--to <mailbox...>', 'one or more recipients: ada@example.com')
     .option('--template <name>', 'name of a template')
-    .option('--data <file>', 'JSON file with the data of the template')
+    .option('--data <file>', 'JSON file with the data of the template, or JSON')
     .option('--locale <locale>', 'locale of the template')
     .option('--subject <text>', "subject, instead of the template's")
     .option('--text <text>', 'plain text to send without a template')

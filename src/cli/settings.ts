@@ -64,12 +64,13 @@ async function readJsonObject(flag: string, file: string): Promise<JsonObject> {
 
 /**
  * Reads a JSON file.
+ * @param file its name, or the JSON of an object itself
  * @throws ThreadpostError `INVALID_OPTIONS` with the name of the flag
  */
 export async function readJson(flag: string, file: string): Promise<unknown> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = file.trimStart().startsWith('{') ? file : await readFile(file, 'utf8')
   } catch (error) {
     throw new ThreadpostError('INVALID_OPTIONS', `${flag}: can't read ${file}: ${(error as Error).message}`, {
       cause: error,

@@ -1,3 +1,4 @@
+import type { HeaderField } from '../web/mimeStructure.js'
 import { addressesOf } from '../web/parseMime.js'
 import { type FieldSlice, headerSectionOf, isHidden, toHeaderField } from './headerSection.js'
 import type { Envelope } from './mimeMail.js'
@@ -62,10 +63,10 @@ export function localMessageOf(
       const header = fields
         .filter((field) => field.name === name)
         .map((field) => toHeaderField(octets, field))
-      // The parser takes a name without a host for a phrase.
-      return addressesOf(header, name).map(({ address, name: phrase }) => address || phrase)
+      return listedIn(header, name)
     })
   const resent = addresses(RESENT)
+  const given = recipients.flatMap(recipientsIn)
   const named = fromHeader ? (resent.length > 0 ? resent : addresses(RECIPIENTS)) : []
   const from = sender === undefined ? qualified(user) : qualified(sender.replace(/^<|>$/g, ''))
   const author = authorField(octets, fields, submission, from, qualified)
@@ -75,8 +76,18 @@ export function localMessageOf(
     .join('')
   return {
     octets: `${author ?? ''}${kept}${end < octets.length ? octets.slice(end) : '\r\n'}`,
-    envelope: { from, to: [...new Set([...recipients, ...named].map(qualified))] },
+    envelope: { from, to: [...new Set([...given, ...named].map(qualified))] },
   }
+}
+
+function listedIn(header: readonly HeaderField[], name: string): string[] {
+  // The parser takes a name without a host for a phrase.
+  return addressesOf(header, name).map(({ address, name: phrase }) => address || phrase)
+}
+
+/** An argument may be a list, as in cron's MAILTO=ops@acme.example,ada@example.com. */
+function recipientsIn(argument: string): string[] {
+  return /[,<]/.test(argument) ? listedIn([{ name: 'to', value: argument }], 'to') : [argument]
 }
 
 /** The From field to write, if there is none or its address has no host: programs such as cron write `From: root (Cron Daemon)`. */

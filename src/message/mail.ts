@@ -30,7 +30,7 @@ export interface Attachment {
 export interface Calendar {
   /** The iCalendar object, as text or bytes in UTF-8. */
   content: string | Uint8Array
-  /** The method (RFC 5546). It must be the METHOD in the content, which is added if it is missing. @default the METHOD in the content */
+  /** The method (RFC 5546). It must be the METHOD in the content, which is added if it is missing. @default the METHOD in the content, or 'REQUEST' */
   method?: CalendarMethod
   /** File name of the attached copy. @default 'invite.ics' */
   filename?: string

@@ -20,6 +20,12 @@ export function copyOctets(...parts: readonly Uint8Array[]): Buffer {
   return octets
 }
 
+/** Returns a copy as plain bytes, as attachments have them everywhere: not as a Buffer. */
+export function plainOctets(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = copyOctets(bytes)
+  return new Uint8Array(buffer, byteOffset, length)
+}
+
 const checked = new WeakSet<Uint8Array>()
 
 /** Marks a finished message that was checked, and that nothing changes any more: `send()` need not check and copy it again. */

@@ -232,7 +232,7 @@ export type WithdrawnCode =
 /** Not sent, because the template's `load` function said so. */
 export type SkippedCode =
   /**
-   * The template's `load` function returned `skip`; the attempt's message is its reason.
+   * The template's `load` function returned `skip`, or a mail from SQL has the idempotency key of another message; the attempt's message is the reason.
    * @remedy Nothing.
    */
   'SKIPPED'

@@ -21,3 +21,20 @@ export function checkFailure(): Outcome {
   const message = 'The mail could not be checked; the log of the delivering process names the cause.'
   return { result: 'deferred', code: 'SETUP_FAILED', message, ...emptyFacts() }
 }
+
+/** A mail that was submitted in SQL has the idempotency key of another message. @param differs whether that has other content */
+export function keyTaken({ id, differs }: { id: string; differs: boolean }): Outcome {
+  return differs
+    ? {
+        result: 'rejected',
+        code: 'INVALID_MESSAGE',
+        message: `idempotencyKey: was already used for a different mail, ${id}`,
+        ...emptyFacts(),
+      }
+    : {
+        result: 'withdrawn',
+        code: 'SKIPPED',
+        message: `message ${id} has its idempotencyKey`,
+        ...emptyFacts(),
+      }
+}

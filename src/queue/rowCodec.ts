@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { NO_DATA } from '../message/json.js'
 import {
+  type HeldReason,
   type MailJob,
   type MessageState,
   newState,
@@ -8,7 +9,7 @@ import {
   MAX_PRIORITY,
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
-import { copyOctets } from '../protocol/octets.js'
+import { copyOctets, plainOctets } from '../protocol/octets.js'
 import type { Content, JsonText } from '../protocol/tasks.js'
 import type { RowCipher } from './encryption/rowCipher.js'
 import { keyExpiry } from './idempotencyKeys.js'
@@ -55,7 +56,9 @@ export function packWhole(
   }
   if (cipher === undefined) return { ...clear, rest }
   const sealed = cipher.sealRow(clear, JSON.parse(head) as JobHead)
-  return { ...sealed, rest: rest === null || rest === '' ? null : cipher.sealRest(job.id, rest) }
+  if (rest === null || rest === '') return { ...sealed, rest: null }
+  const { heldReason } = JSON.parse(rest) as Partial<StateRest>
+  return { ...sealed, rest: cipher.sealRest(job.id, rest, heldReason) }
 }
 
 /**
@@ -166,8 +169,10 @@ function octetsOf(fields: { octets?: string }, [file]: readonly AttachmentBytes[
   return typeof octets === 'string' ? copyOctets(Buffer.from(octets, 'latin1')) : octets
 }
 
+type SealState = (rest: string, heldReason: HeldReason | undefined) => string
+
 /** @param seal seals the state of an encrypted queue: see {@link sealerFor} */
-export function packState(state: MessageState, seal = (rest: string) => rest): StateRow {
+export function packState(state: MessageState, seal: SealState = (rest) => rest): StateRow {
   const { uncertain, heldReason, counted, attempts, recipients, subject, loaded } = state
   const rest: StateRest = { uncertain, counted, attempts, recipients }
   if (heldReason !== undefined) rest.heldReason = heldReason
@@ -180,13 +185,13 @@ export function packState(state: MessageState, seal = (rest: string) => rest): S
     nextAttemptAt: state.nextAttemptAt ?? null,
     settledAt: state.settledAt ?? null,
     // The state that can't be decrypted stays as it is.
-    rest: state.sealed === undefined ? seal(JSON.stringify(rest)) : state.sealed || null,
+    rest: state.sealed === undefined ? seal(JSON.stringify(rest), heldReason) : state.sealed || null,
   }
 }
 
 /** Returns what seals the state of a message; undefined in a queue that is not encrypted. */
-export function sealerFor(id: string, cipher: RowCipher | undefined): ((rest: string) => string) | undefined {
-  return cipher && ((rest) => cipher.sealRest(id, rest))
+export function sealerFor(id: string, cipher: RowCipher | undefined): SealState | undefined {
+  return cipher && ((rest, heldReason) => cipher.sealRest(id, rest, heldReason))
 }
 
 export function unpackState(row: StoredRow, job: MailJob): MessageState {
@@ -234,16 +239,10 @@ export function packFiles(files: readonly AttachmentBytes[] | null): string {
   )
 }
 
-/** Returns a copy as plain bytes, as attachments have them everywhere: not as a Buffer. */
-function bytesOf(bytes: Buffer): Uint8Array {
-  const { buffer, byteOffset, length } = copyOctets(bytes)
-  return new Uint8Array(buffer, byteOffset, length)
-}
-
 /** The reverse of {@link packFiles}. */
 export function unpackFiles(files: string | null | undefined): AttachmentBytes[] {
   if (files === null || files === undefined || files === '') return []
   return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
-    content: kind === 's' ? text : bytesOf(Buffer.from(text, kind === 'a' ? 'latin1' : 'base64')),
+    content: kind === 's' ? text : plainOctets(Buffer.from(text, kind === 'a' ? 'latin1' : 'base64')),
   }))
 }

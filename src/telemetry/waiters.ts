@@ -43,10 +43,12 @@ export interface MessageLookup {
   mayAppear: boolean
 }
 
+type Until = NonNullable<WaitOptions['until']>
+
 /** Whether a wait is over. */
 type Done = (message: Message) => boolean
 
-const DONE: Readonly<Record<NonNullable<WaitOptions['until']>, Done>> = {
+const DONE: Readonly<Record<Until, Done>> = {
   settled: ({ status }) => isSettled(status),
   delivered: ({ status, recipients }) =>
     isSettled(status) &&
@@ -82,13 +84,15 @@ export class Waiters {
     id: string,
     timeout: number,
     signal?: AbortSignal,
-    done: Done = DONE.settled,
+    until: Until = 'settled',
   ): { settlement: Promise<Message>; giveUp: () => void } {
     let giveUp = (): void => undefined
     const settlement = new Promise<Message>((resolve, reject) => {
       signal?.throwIfAborted()
       const timer =
-        timeout === Infinity ? undefined : setTimeout(() => waiter.reject(timedOut(id, timeout)), timeout)
+        timeout === Infinity
+          ? undefined
+          : setTimeout(() => waiter.reject(timedOut(id, timeout, until)), timeout)
       const aborted = (): void => waiter.reject(signal?.reason as Error)
       const end = (): void => {
         clearTimeout(timer)
@@ -99,7 +103,7 @@ export class Waiters {
       }
       giveUp = end
       const waiter: Waiter = {
-        done,
+        done: DONE[until],
         resolve: (message) => {
           end()
           resolve(message)
@@ -130,7 +134,7 @@ export class Waiters {
     const { timeout, signal, until } = checkWait(options)
     const done = DONE[until]
     const unsubscribe = queue.subscribe(id)
-    const { settlement, giveUp } = this.wait(id, timeout, signal, done)
+    const { settlement, giveUp } = this.wait(id, timeout, signal, until)
     const look = (): void => void find().then((message) => message && this.changed(message), ignore)
     const looking =
       until === 'delivered' && queue.durable ? setInterval(look, LOOK_INTERVAL).unref() : undefined
@@ -167,12 +171,12 @@ export class Waiters {
   }
 }
 
-function timedOut(id: string, timeout: number): ThreadpostError {
-  return new ThreadpostError(
-    'WAIT_TIMEOUT',
-    `Message ${id} was not settled within ${timeout} ms; its delivery continues`,
-    { id },
-  )
+function timedOut(id: string, timeout: number, until: Until): ThreadpostError {
+  const text =
+    until === 'settled'
+      ? `Message ${id} was not settled within ${timeout} ms; its delivery continues`
+      : `Message ${id} was not reported as delivered or bounced within ${timeout} ms; reports may still arrive`
+  return new ThreadpostError('WAIT_TIMEOUT', text, { id })
 }
 
 function uncommitted(id: string, timeout: number): ThreadpostError {

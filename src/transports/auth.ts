@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { isAsciiText, toAsciiDomain } from '../protocol/addressForms.js'
 import { TokenCell } from '../protocol/tokenCell.js'
 import type { DkimKey, SmtpAuth, TokenGrant } from '../protocol/transportConfig.js'
 import { forbidControls, isPlainObject, type Validator } from '../validation.js'
@@ -185,7 +186,9 @@ export function resolveDkim(check: Validator, value: unknown, path: string): Dki
 
 function keyOf(check: Validator, value: unknown, path: string): DkimKey {
   const given = check.object(value, path, ['domain', 'selector', 'privateKey', 'keyFile'])
-  const domain = check.string(given['domain'], `${path}.domain`, 255)
+  const named = check.string(given['domain'], `${path}.domain`, 255)
+  // In the tag d= and in the DNS, a domain of any script is written in A-labels (RFC 6376 section 3.5).
+  const domain = isAsciiText(named) ? named : (toAsciiDomain(named) ?? named)
   const selector = check.string(given['selector'], `${path}.selector`, 255)
   for (const [key, name] of [
     ['domain', domain],

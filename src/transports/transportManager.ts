@@ -1,3 +1,4 @@
+import { ThreadpostError } from '../errors.js'
 import type { TransportConfig, TransportReport } from '../protocol/transportConfig.js'
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
@@ -92,7 +93,10 @@ export class TransportManager implements ResolvedTransports {
   }
 
   async verify(input: unknown): Promise<TransportReport> {
-    const named = this.#known(input ?? this.first, 'transport')
+    const { first } = this
+    if (input === undefined && first === undefined)
+      throw new ThreadpostError('UNSUPPORTED', 'This mailer has no transport to test; ask one that delivers')
+    const named = this.#known(input ?? first, 'transport')
     const [share] = this.#transports.get(named)?.state.spread ?? []
     // Of those that share its messages, the first one is tested.
     const name = share?.[0] ?? named
@@ -174,11 +178,6 @@ export class TransportManager implements ResolvedTransports {
       .finally(() => this.#removing.delete(name))
     this.#removing.set(name, removing)
     return removing
-  }
-
-  /** Names of the transports that the application configured or added; none in a process that only sends. */
-  get names(): string[] {
-    return [...this.#transports].flatMap(([name, { resolved }]) => (resolved ? [] : [name]))
   }
 
   /** Whether the application configured or added a transport of this name. */

@@ -9,6 +9,38 @@ export function exhaustive<T extends string>(members: Record<T, true>): [T, ...T
 /** Characters that an error quotes of a request. */
 const MAX_QUOTED = 100
 
+const TYPES: Readonly<Record<string, string>> = {
+  array: 'an array',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+  object: 'an object',
+  string: 'a string',
+}
+
+/** Describes a problem as the mailer's own checks do. A schema's own message takes precedence. @returns undefined for other problems */
+function problemOf(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'is required' : `must be ${TYPES[issue.expected] ?? issue.expected}`
+    case 'invalid_value':
+      return `must be one of ${issue.values.map((each) => `'${String(each)}'`).join(', ')}`
+    case 'too_small':
+      if (issue.minimum === 1 && (issue.origin === 'string' || issue.origin === 'array')) return 'is empty'
+      return limitOf(issue.origin, 'at least', issue.minimum)
+    case 'too_big':
+      return limitOf(issue.origin, 'at most', issue.maximum)
+    default:
+      return undefined
+  }
+}
+
+function limitOf(origin: string, bound: string, limit: number | bigint): string {
+  if (origin === 'string') return `must have ${bound} ${limit} characters`
+  if (origin === 'array') return `must have ${bound} ${limit} entries`
+  return `must be ${bound} ${limit}`
+}
+
 /**
  * Validates a value against a schema.
  * @throws ThreadpostError with the code, and the path of the first invalid field
@@ -18,7 +50,7 @@ export function checked<T extends z.ZodType>(
   value: unknown,
   code: ErrorCode = 'INVALID_MESSAGE',
 ): z.output<T> {
-  const result = schema.safeParse(value)
+  const result = schema.safeParse(value, { error: problemOf })
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const keys = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []

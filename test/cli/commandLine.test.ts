@@ -151,6 +151,9 @@ describe('the threadpost command', () => {
       subject: 'Welcome to Northwind, Ada',
       html: expect.stringContaining('<html'),
     })
+    expect(await json('render', 'welcome', '--data', '{ "name": "Zoë" }')).toMatchObject({
+      subject: expect.stringMatching(/^Welcome.*Zoë$/),
+    })
     expect(await json('doctor', '--transport', 'smtp://127.0.0.1:1')).toContainEqual(
       expect.objectContaining({ what: 'transport', ok: false }),
     )

@@ -70,6 +70,14 @@ describe('threadpost sendmail', () => {
     expect(mail.text).toBe('Failed: café\n')
   })
 
+  it('takes lists of recipients as arguments, as cron passes MAILTO on Debian', async () => {
+    const { mailer, inbox } = await mailerWithInbox()
+    const { url } = await testIntake(mailer)
+    const args = ['-i', '-FCronDaemon', '-B8BITMIME', '-oem', `${ADA},ops`, '"Bob, B." <bob@example.com>, ']
+    expect(await sendmail(args, MESSAGE, { THREADPOST_URL: url })).toMatchObject({ code: 0, stderr: '' })
+    expect((await inbox.waitFor()).envelope.to).toEqual([ADA, `ops@${hostname()}`, 'bob@example.com'])
+  })
+
   it('adds a sender, ends at a single dot, and prints the id on request', async () => {
     const { mailer, inbox } = await mailerWithInbox()
     const { url } = await testIntake(mailer)

@@ -276,6 +276,26 @@ describe('listing messages over HTTP', () => {
   })
 })
 
+test.each([
+  ['/messages?limit=x', undefined, 'limit: must be a number'],
+  ['/messages?limit=0', undefined, 'limit: must be at least 1'],
+  ['/messages?limit=501', undefined, 'limit: must be at most 500'],
+  [`/messages?tag=${'x'.repeat(321)}`, undefined, 'tag: must have at most 320 characters'],
+  ['/messages/batch', { messages: [] }, 'messages: is empty'],
+  ['/messages/batch', {}, 'messages: is required'],
+  ['/messages/batch', { messages: 'x' }, 'messages: must be an array'],
+  ['/templates/welcome/render', { locale: 5 }, 'locale: must be a string'],
+])('answers %s with %j in plain words: %s', async (path, body, detail) => {
+  const { call } = await api()
+  const posted = {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  }
+  const answer = await call(path, body === undefined ? {} : posted)
+  expect(answer.body).toMatchObject({ code: 'INVALID_MESSAGE', detail })
+})
+
 describe('access to the API', () => {
   const auth: Auth = {
     tokens: [

@@ -77,8 +77,8 @@ describe('a complaint (RFC 5965)', () => {
     ])
   })
 
-  it('is none if the recipient says that it is no spam', () => {
-    expect(read(arf({ type: 'not-spam', recipient: 'ada@example.com' })).reports).toEqual([])
+  it.each(['not-spam', 'auth-failure', 'Auth-Failure'])('is none if its type is %s', (type) => {
+    expect(read(arf({ type, recipient: 'ada@example.com' })).reports).toEqual([])
   })
 })
 

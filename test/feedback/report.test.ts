@@ -103,6 +103,7 @@ describeOnEveryQueue('delivery reports', (newQueue, durable) => {
     const { id } = await mailer.sendAndWait(MAIL)
     await expect(sender.wait(id, { until: 'delivered', timeout: 1 })).rejects.toMatchObject({
       code: 'WAIT_TIMEOUT',
+      message: expect.stringContaining('was not reported as delivered') as string,
     })
     const delivered = sender.wait(id, { until: 'delivered' })
     await mailer.report({ id, state: 'delayed' })

@@ -69,6 +69,29 @@ describe('the log', () => {
     expect(await other.sendAndWait(MAIL)).toMatchObject({ status: 'sent' })
   })
 
+  it('needs only info: warnings and errors go there, and lines of debug are dropped', async () => {
+    const lines: { fields: object; message: string }[] = []
+    class OneLevel {
+      readonly bindings: object = {}
+      info(fields: object, message: string) {
+        lines.push({ fields: { ...this.bindings, ...fields }, message })
+      }
+      child(bindings: object) {
+        return Object.assign(new OneLevel(), { bindings })
+      }
+    }
+    const { mailer } = await mailerWithInbox(
+      { logger: new OneLevel(), threads: 0 },
+      { faults: [{ at: 'rcpt', do: 'defer', times: 1 }] },
+    )
+    const { id } = await mailer.sendAndWait(MAIL)
+    const steps = lines.map(({ fields }) => fields).filter((fields) => 'id' in fields && fields.id === id)
+    expect(steps).toMatchObject([
+      { module: 'threadpost', step: 'attempt', outcome: 'deferred' },
+      { module: 'threadpost', step: 'settled' },
+    ])
+  })
+
   it('masks addresses with redact, even in the replies of servers', async () => {
     const { lines, logger } = written()
     const { mailer } = await mailerWithInbox(

@@ -98,7 +98,7 @@ describe('a calendar object', () => {
     }
   })
 
-  it('takes its method from the content', () => {
+  it('takes its method from the content, and is a request without one', () => {
     const content = [ICS[0], 'METHOD:CANCEL', ...ICS.slice(1)].join('\r\n')
     expect(job({ ...plain, calendar: { content } }).attachments[0]?.calendar).toBe('CANCEL')
     expect(
@@ -107,10 +107,14 @@ describe('a calendar object', () => {
       filename: 'cancel.ics',
       content: `${content}\r\n`,
     })
+    const [request] = job({ ...plain, calendar: { content: ICS.join('\r\n') } }).attachments
+    expect(request).toMatchObject({
+      calendar: 'REQUEST',
+      content: expect.stringContaining('\r\nMETHOD:REQUEST\r\n') as string,
+    })
   })
 
   it.each([
-    ['no method', { content: ICS.join('\n') }, 'calendar.method'],
     [
       'another method than its content',
       { content: [ICS[0], 'METHOD:REPLY', ...ICS.slice(1)].join('\n'), method: 'REQUEST' },

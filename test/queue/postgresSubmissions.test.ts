@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { explain } from 'threadpost'
 import { expect, it } from 'vitest'
 import { folderOf } from '../support/folder.js'
 import { mailerWithInbox, subjectsOf, testSender } from '../support/mailer.js'
@@ -142,6 +143,27 @@ describeWith(['postgres'], 'mail that is submitted in SQL', ({ postgres: tool })
     await mailer.resume()
     expect((await mailer.wait(id)).status).toBe('expired')
     expect([calls, inbox.count]).toEqual([0, 0])
+  })
+
+  it('is not sent a second time if the message of an encrypted queue that has its key is not known to SQL', async () => {
+    const queue = { ...postgres.place(), encryption: { keys: [Buffer.alloc(32, 1).toString('base64')] } }
+    const { mailer, inbox } = await mailerWithInbox({ queue })
+    const keyed = { ...MAIL, idempotencyKey: 'order-7' }
+    const first = await mailer.send(keyed)
+    const same = await mailer.wait(await submit(queue.schema, keyed))
+    expect(same).toMatchObject({ status: 'cancelled', recipients: [{ status: 'cancelled' }] })
+    expect(explain(same)).toContain(`message ${first.id} has its idempotencyKey`)
+    const other = { ...MAIL, text: 'Other', idempotencyKey: 'order-8' }
+    await mailer.send({ ...other, text: 'First' })
+    expect(await mailer.wait(await submit(queue.schema, other))).toMatchObject({
+      status: 'failed',
+      attempts: [{ code: 'INVALID_MESSAGE' }],
+    })
+    const unused = { ...MAIL, idempotencyKey: 'order-9' }
+    const sent = await submit(queue.schema, unused)
+    expect((await mailer.wait(sent)).status).toBe('sent')
+    expect(await mailer.send(unused)).toMatchObject({ id: sent, duplicate: true })
+    expect(inbox.count).toBe(3)
   })
 
   it('cannot take the key of a scheduled mail', async () => {

@@ -64,6 +64,14 @@ describe('DKIM', () => {
     })
   })
 
+  it('names a domain of any script by its A-labels', async () => {
+    const dkim = { domain: 'bücher.example', selector: 'one', privateKey: pem }
+    const mailer = await testMailer({ transport: { url: 'inbox:', dkim }, from: 'hello@bücher.example' })
+    await mailer.sendAndWait({ to: 'ada@example.com', subject: 'Hi', text: 'Hello' })
+    const received = await mailer.inbox!.waitFor()
+    expect(verified(Buffer.from(received.raw).toString('latin1'))['d']).toBe('xn--bcher-kva.example')
+  })
+
   it.each([
     ['a message built here', {}],
     ['one with an attachment', { attachments: [{ filename: 'a.txt', content: 'hello' }] }],

@@ -1,8 +1,9 @@
+import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createAuthority } from '../support/certificate.js'
 import { folderOf } from '../support/folder.js'
 import { startLoginServer } from '../support/loopback.js'
-import { testMailer } from '../support/mailer.js'
+import { testMailer, testSender } from '../support/mailer.js'
 import { ScriptedServer } from '../support/scriptedServer.js'
 
 const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
@@ -127,4 +128,13 @@ it('reloads the transports of a thread that is starting, too', async () => {
   await reloaded
   await mailer.sendAndWait(mail)
   expect([first.messages.length, second.messages.length]).toEqual([0, 1])
+})
+
+it('a mailer that only sends has no transport to test', async () => {
+  const queue = `sqlite:${path.join(await folderOf({}), 'outbox.db')}`
+  const sender = await testSender({ queue })
+  await expect(sender.verify()).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringContaining('ask one that delivers') as string,
+  })
 })

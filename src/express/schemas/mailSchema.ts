@@ -54,7 +54,10 @@ const TYPES: Record<MailFieldType, (field: MailField) => z.ZodType> = {
   calendar: () =>
     z.strictObject({
       content: z.string().describe('An iCalendar object (RFC 5545).'),
-      method: z.enum(CALENDAR_METHODS).optional().describe('By default, the METHOD in the content.'),
+      method: z
+        .enum(CALENDAR_METHODS)
+        .optional()
+        .describe('By default, the METHOD in the content, or `REQUEST`.'),
       filename: z.string().max(255).optional().describe('`invite.ics` by default.'),
     }),
   envelope: () =>

@@ -164,16 +164,14 @@ function typedAddress(value: string | undefined): string | undefined {
   return plausible(address) ?? plausible(text.trim().replace(/^<|>$/g, ''))
 }
 
+/** Types of reports that no recipient made: of a failed DKIM, SPF or DMARC check (RFC 6591), and that a mail is no spam (RFC 6430). */
+const NO_COMPLAINT = new Set(['auth-failure', 'dmarc', 'not-spam'])
+
 /** A complaint (RFC 5965). */
 function complaintReports(group: readonly HeaderField[], sentAt: number | undefined): MailReport[] {
   const type = (valueOf(group, 'feedback-type') ?? '').toLowerCase()
-  const state: DeliveryState | undefined =
-    type === 'opt-out' || type === 'opt-out-list'
-      ? 'unsubscribed'
-      : type === 'not-spam'
-        ? undefined
-        : 'complained'
-  if (state === undefined) return []
+  if (NO_COMPLAINT.has(type)) return []
+  const state: DeliveryState = type === 'opt-out' || type === 'opt-out-list' ? 'unsubscribed' : 'complained'
   const at = timeIn(valueOf(group, 'arrival-date') ?? valueOf(group, 'received-date')) ?? sentAt
   const recipients = addressesIn(group, ['original-rcpt-to', 'removal-recipient'])
   const common = { state, ...(at === undefined ? {} : { at }), detail: `Feedback-Type: ${type}` }

@@ -1,4 +1,5 @@
-import { copyOctets } from '../../protocol/octets.js'
+import type { HeldReason } from '../../message/messageState.js'
+import { plainOctets } from '../../protocol/octets.js'
 import type { AttachmentBytes, JobHead, KeyForm, NewRow } from '../storedRow.js'
 import { type Cipher, isSealedText } from './cipher.js'
 
@@ -13,7 +14,7 @@ interface SealableRow {
 /** The beginning of a sealed head, as {@link RowCipher} writes it. */
 const SEALED_HEAD = /^\{"sealed":"([^"]+)","id":"([^"]+)"/
 /** The state of a message that is sealed, as {@link RowCipher} writes it. */
-const SEALED_REST = /^\{"sealed":"([^"]+)"\}$/
+const SEALED_REST = /^\{"sealed":"([^"]+)"(?:,"heldReason":"\w+")?\}$/
 const TEXT = 't'.charCodeAt(0)
 const BYTES = 'b'.charCodeAt(0)
 
@@ -78,8 +79,9 @@ export class RowCipher {
     })
   }
 
-  sealRest(id: string, rest: string): string {
-    return JSON.stringify({ sealed: this.#cipher.sealText(rest, `${id} state`) })
+  /** @param heldReason stays clear: SQLite selects by it the messages that wait for a transport */
+  sealRest(id: string, rest: string, heldReason: HeldReason | undefined): string {
+    return JSON.stringify({ sealed: this.#cipher.sealText(rest, `${id} state`), heldReason })
   }
 
   /** Opens what is sealed in a row. Returns it unchanged if no key opens all of it. */
@@ -151,6 +153,6 @@ export class RowCipher {
     const bytes = this.#cipher.openBytes(content, place)
     if (bytes === undefined) return undefined
     const data = bytes.subarray(1)
-    return { ...kind, content: bytes[0] === TEXT ? data.toString() : copyOctets(data) }
+    return { ...kind, content: bytes[0] === TEXT ? data.toString() : plainOctets(data) }
   }
 }

@@ -121,9 +121,9 @@ export class PostgresStore implements MessageReader {
     return result
   }
 
-  /** Makes a submitted mail that this process has claimed a message as any other. */
-  async admit({ seq, rev }: PostgresRow, job: MailJob): Promise<void> {
-    await this.#run('admit', [JSON.stringify({ ...this.pack(job), seq, rev })], 'patient')
+  /** Makes a submitted mail that this process has claimed a message as any other, unless another has its key. @returns that one */
+  admit({ seq, rev }: PostgresRow, packed: PackedMessage): Promise<NotInsertedRow[]> {
+    return this.#run('admit', [JSON.stringify({ ...packed, seq, rev })], 'patient')
   }
 
   /** Whether a change is stored whose answer was lost. */

@@ -65,16 +65,20 @@ FROM gate LEFT JOIN LATERAL (
 
   /**
    * $1: a message as `enqueue` takes it, with its `seq` and `rev`. Makes a submitted mail that this process has claimed a
-   * message as any other.
+   * message as any other, unless another message has its key: SQL doesn't know the form in which an encrypted queue stores a key.
+   * Returns one row as `enqueue` does for a message that was not inserted, with an id if there is such a message.
    */
   admit: (schema: string, wake: string) => `
 WITH input AS MATERIALIZED (
-  SELECT * FROM json_to_record($1::text::json) AS t(seq bigint, rev integer, "messageId" text, fingerprint text, key text, head text,
+  SELECT * FROM json_to_record($1::text::json) AS t(seq bigint, rev integer, id uuid, "messageId" text, fingerprint text, key text, head text,
     content text, files text, rank smallint, turn text, due bigint, "expiresAt" bigint, "notBefore" bigint, ready boolean, "otherKeys" text[])
+), holder AS MATERIALIZED (
+  SELECT k.id, k.message_id, k.fingerprint FROM input i JOIN ${schema}.keys k ON k.key = ANY (array_append(i."otherKeys", i.key))
+  WHERE k.id <> i.id AND k.keep_until > ${schema}.now_ms() LIMIT 1
 ), admitted AS (
   UPDATE ${schema}.states s SET status = ${queued}, rank = i.rank, turn = i.turn, ready = i.ready, due_at = i.due, expires_at = i."expiresAt",
     next_at = i."notBefore", rest = NULL, owner = NULL, claimed_at = NULL, rev = s.rev + 1
-  FROM input i WHERE s.seq = i.seq AND s.rev = i.rev RETURNING s.seq
+  FROM input i WHERE s.seq = i.seq AND s.rev = i.rev AND NOT EXISTS (SELECT FROM holder) RETURNING s.seq
 ), headed AS (
   UPDATE ${schema}.messages m SET message_id = i."messageId", fingerprint = i.fingerprint, head = i.head, submitted = false
   FROM input i WHERE m.seq IN (SELECT seq FROM admitted)
@@ -86,7 +90,8 @@ WITH input AS MATERIALIZED (
   INSERT INTO ${schema}.counts (status, n)
   SELECT v.status, v.n FROM admitted, (VALUES (${sending}, -1), (${queued}, 1)) AS v(status, n)
 )
-SELECT pg_notify('${wake}', '') FROM admitted`,
+SELECT 1 AS nth, false AS full, h.id::text AS id, h.message_id AS "messageId", h.fingerprint, (SELECT pg_notify('${wake}', '') FROM admitted)::text AS notified
+FROM (SELECT) AS one LEFT JOIN holder h ON true`,
 
   /** $1: now. Lets messages be claimed whose time has come. */
   promote: (schema: string) => `

@@ -1,6 +1,7 @@
 import type { Logger } from '../../logging/logger.js'
 import { type MailJob, newState, settle } from '../../message/messageState.js'
-import { checkFailure } from '../../protocol/unsentOutcome.js'
+import type { Outcome } from '../../protocol/outcome.js'
+import { checkFailure, keyTaken } from '../../protocol/unsentOutcome.js'
 import type { Admit, ChangeListener } from '../driver.js'
 import { unpackState } from '../rowCodec.js'
 import type { PostgresOutcomes } from './postgresOutcomes.js'
@@ -37,20 +38,18 @@ export class Submissions {
    * @param job the message as SQL could describe it
    */
   async check(row: PostgresClaim, job: MailJob): Promise<void> {
-    const { admit, store, outcomes, changed, logger } = this.#options
+    const { admit, outcomes, logger } = this.#options
     const { id, acceptedAt } = job
     const state = unpackState(row, job)
     try {
       if (admit === undefined) return
       const result = await admit({ id, acceptedAt, mail: row.content ?? '{}' })
-      if ('job' in result) {
-        await store.admit(row, result.job)
-        changed({ job: result.job, state: newState(result.job) })
-        return
-      }
+      const outcome = 'refused' in result ? result.refused : await this.#admit(row, result.job)
+      if (outcome === undefined) return
       const now = Date.now()
-      const attempt = { start: now, end: now, thread: 0, counted: true, outcome: result.refused }
-      settle(state, { attempt, decision: { status: 'failed' }, recipients: state.recipients }, now)
+      const attempt = { start: now, end: now, thread: 0, counted: true, outcome }
+      const status = outcome.result === 'withdrawn' ? 'cancelled' : 'failed'
+      settle(state, { attempt, decision: { status }, recipients: state.recipients }, now)
     } catch (error) {
       // Postgres did not answer, or the check itself failed, which has nothing to do with the mail.
       const problem = error instanceof Error ? error.message : String(error)
@@ -62,5 +61,19 @@ export class Submissions {
       settle(state, { attempt, decision, recipients: state.recipients }, now)
     }
     await outcomes.store(row, job, state, 0)
+  }
+
+  /** @returns the outcome if another message has the idempotency key */
+  async #admit(row: PostgresClaim, job: MailJob): Promise<Outcome | undefined> {
+    const { store, changed } = this.#options
+    const packed = store.pack(job)
+    const [holder] = await store.admit(row, packed)
+    if (holder === undefined || holder.id === null) {
+      changed({ job, state: newState(job) })
+      return undefined
+    }
+    const { id, fingerprint } = holder
+    const known = [packed.fingerprint, ...(packed.otherFingerprints ?? [])]
+    return keyTaken({ id, differs: fingerprint !== null && !known.includes(fingerprint) })
   }
 }

@@ -122,7 +122,12 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       expect(found?.map(({ document }) => document)).toEqual([
         JSON.stringify({ address: SECRETS.suppressed }),
       ])
-      expect(await queue.load(jobs[1]!.id)).toMatchObject({ content: jobs[1]!.content })
+      const loaded = await queue.load(jobs[1]!.id)
+      expect(loaded).toMatchObject({ content: jobs[1]!.content })
+      // Plain bytes, as in every queue, and not a Buffer.
+      expect((loaded as MailJob).attachments[1]?.content).toEqual(
+        new Uint8Array(Buffer.from(SECRETS.attachment)),
+      )
       await close(queue)
 
       const bytes = await store.bytes()
@@ -135,6 +140,33 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
           bytes.includes(Buffer.from(text).toString('base64').slice(0, -3)),
       )
       expect(leaked).toEqual([])
+    })
+
+    it('wakes the messages that are held for a transport', async () => {
+      const { queue, changes } = await opened(await newStore(), [A])
+      const held = (['budget', 'paused', 'breaker'] as const).map((reason) => ({ reason, job: secretJob() }))
+      await queue.enqueue(held.map(({ job }) => job))
+      const seen = new Set<string>()
+      const sent = new Deliveries(5)
+      await queue.start({
+        slots: 5,
+        cancel: () => false,
+        recover: () => undefined,
+        deliver: (message) => {
+          const { id } = message.job
+          if (seen.has(id)) return sent.deliver(message)
+          seen.add(id)
+          const reason = held.find(({ job }) => job.id === id)!.reason
+          return Promise.resolve({
+            decision: { status: 'held', reason, nextAttemptAt: Date.now() + DAY },
+            recipients: message.state.recipients,
+          })
+        },
+      })
+      for (const { job } of held) await changes.until(job.id, 'held')
+      expect(await queue.wakeHeld(['default'], 10)).toBe(2)
+      for (const { job } of held.slice(0, 2)) await changes.until(job.id, 'sent')
+      expect(await queue.find(held[2]!.job.id)).toMatchObject({ status: 'held', heldReason: 'breaker' })
     })
 
     it('reads what an older key encrypted, and finds its addresses and idempotency keys', async () => {
