@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { describeBothWays } from './support/bothWays.js'
 import { folderOf } from './support/folder.js'
@@ -27,15 +25,6 @@ describeBothWays('what one asks of a mailer', (way) => {
       code: 'MISSING_DATA',
       paths: ['name', 'url'],
     })
-  })
-
-  it('renders a template as its file is at that moment', async () => {
-    const templates = await folderOf({ 'note.html': '<html><p>Edition 0</p></html>' })
-    const mailer = await testMailer({ ...way({ templates }), transport: 'smtp://127.0.0.1:9' })
-    for (let n = 1; n <= 10; n++) {
-      await writeFile(path.join(templates, 'note.html'), `<html><p>Edition ${'i'.repeat(n)}</p></html>`)
-      expect((await mailer.render('note')).html).toContain(`<html><p>Edition ${'i'.repeat(n)}</p></html>`)
-    }
   })
 
   it('creates one message per idempotency key, and refuses different content with the same key', async () => {

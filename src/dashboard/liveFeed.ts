@@ -10,6 +10,8 @@ import type { Tick } from './viewModels.js'
 const MAX_FOLDERS = 64
 /** Milliseconds without another change before a change is reported: editors write a file in several steps. */
 const SETTLE_TIME = 120
+/** Milliseconds after which the change is reported again: a thread looks for changed files within half a second. */
+const REPEAT_AFTER = 1_000
 
 /** Reports changes in a folder. It watches only between `start()` and `stop()`. */
 class TemplateWatcher {
@@ -68,6 +70,7 @@ class TemplateWatcher {
     this.#timer = setTimeout(() => {
       void this.#watchFolders()
       this.#changed()
+      this.#timer = setTimeout(this.#changed, REPEAT_AFTER)
     }, SETTLE_TIME)
   }
 }

@@ -45,7 +45,7 @@ export interface Renderer {
   bind(order: RenderRequest, critical: CriticalSection): BoundParts | Promise<BoundParts>
   /** Returns the load module of a content's template, if it has one. Synchronous if the folder is already read. */
   loadModule(content: Content): LoadModule | undefined | Promise<LoadModule | undefined>
-  /** Looks for changed files at the next call, however recently it has looked: a preview shows the files as they are. */
+  /** Looks for changed files soon, although it has looked recently: a preview shows them. */
   recheck(): void
   /** Returns the findings and warnings of a template. @throws TemplateFailure */
   inspect(content: Content, critical: CriticalSection): Promise<TemplateNotes>

@@ -29,7 +29,7 @@ export interface TemplateSource {
     locale: string | undefined,
     critical: CriticalSection,
   ): RenderableTemplate | Promise<RenderableTemplate>
-  /** Looks for changed files at the next call, however recently it has looked. */
+  /** Looks for changed files soon, although it has looked recently. */
   recheck?(): void
   /** Returns the load module of a template, if it has one. Synchronous if the folder is already read. */
   loadFile(name: string): LoadFile | undefined | Promise<LoadFile | undefined>
