@@ -203,7 +203,7 @@ export type TransferResult = 'stored' | 'known' | 'conflict' | 'full'
 
 /** The way of messages to another queue, with their state: see `moveQueue.ts`. Each method throws `QUEUE_UNAVAILABLE`. */
 export interface QueueTransfer {
-  /** Reads messages newest first, below a position. */
+  /** Reads messages newest first, below a position; none only if there are no more. */
   list(before: number, limit: number): Promise<StoredRow[]>
   /** Reads messages with the content that they still have; undefined where there is none. */
   read(ids: readonly string[]): Promise<(WholeRow | undefined)[]>

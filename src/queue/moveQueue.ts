@@ -189,7 +189,7 @@ async function idsOf(source: QueueTransfer, history: boolean): Promise<string[]>
     const rows = await source.list(before, PAGE)
     for (const row of rows) if (history || !isSettled(statusOf(row))) ids.push(unpackHead(row).id)
     const last = rows.at(-1)
-    if (last === undefined || rows.length < PAGE) return ids.reverse()
+    if (last === undefined) return ids.reverse()
     before = last.seq
   }
 }

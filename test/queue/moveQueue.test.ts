@@ -189,6 +189,23 @@ describeWith(
       }
     }, 120_000)
 
+    it('keeps the order of messages that take long to list', async () => {
+      const place = await sqlite()
+      const sender = await testSender({ queue: place })
+      // Each lists its recipients, so that a page of 500 messages takes longer than a page may.
+      const to = Array.from({ length: 50 }, (_, n) => ({
+        name: 'N'.repeat(250),
+        address: `recipient${n}@example.com`,
+      }))
+      const receipts = await sender.sendMany(Array.from({ length: 500 }, () => ({ ...MAIL, to })))
+      await sender.close()
+      const next = await sqlite()
+      expect(await move(place, next)).toMatchObject({ waiting: 500, left: 0 })
+      const target = await testSender({ queue: next })
+      const ids = (await messagesOf(target)).map(({ id }) => id).reverse()
+      expect(ids).toEqual(receipts.map((receipt) => (receipt as { id: string }).id))
+    }, 120_000)
+
     it('is refused while a process delivers, from one queue to itself, and with a key that the target has', async () => {
       const from = postgres.place()
       const to = redis.place()
