@@ -203,7 +203,9 @@ describe('The load function of a template', () => {
       ...Array.from({ length: 4 }, (_, n) => mailer.sendAndWait(good(n) as never)),
       mailer.sendAndWait({ template: 'fine', to: 'fine@example.com', data: { name: 'x' } }),
     ])
-    expect(bad).toMatchObject({ status: 'failed', attempts: [{ code: failure }] })
+    expect(bad.status).toBe('failed')
+    // It may be held in between, while no thread lives long enough.
+    expect(bad.attempts.filter(({ counted }) => counted)).toMatchObject([{ code: failure }])
     expect(others.map(({ status, uncertain }) => [status, uncertain])).toEqual(
       others.map(() => ['sent', false]),
     )
