@@ -27,15 +27,16 @@ export function checkCommand(): Command {
 }
 
 async function check(settings: CheckSettings): Promise<void> {
-  const reports = await compileTemplates(await templateOptions(settings, 'required'), {
-    logger: lineLogger,
-    progress: progressBar(),
-  })
+  const templates = await templateOptions(settings, 'required')
+  const reports = await compileTemplates(templates, { logger: lineLogger, progress: progressBar() })
   console.log(settings.json === true ? JSON.stringify(reports, null, 2) : describeReports(reports))
   const failed = reports.some(
     ({ errors, findings }) => errors.length > 0 || (settings.strict === true && findings.length > 0),
   )
   if (failed) process.exitCode = 1
+  if (reports.length > 0) return
+  console.error(`The folder ${templates.dir} contains no template`)
+  process.exitCode = 1
 }
 
 /** Returns one line per template, followed by its errors, findings, and notes. */

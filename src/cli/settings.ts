@@ -71,9 +71,10 @@ export async function readJson(flag: string, file: string): Promise<unknown> {
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: can't read ${file}: ${(error as Error).message}`, {
-      cause: error,
-    })
+    const problem = /^\s*[{[]/.test(file)
+      ? 'takes the path of a JSON file, and this is JSON: write it to a file'
+      : `can't read ${file}: ${(error as Error).message}`
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${problem}`, { cause: error })
   }
   try {
     return JSON.parse(text)

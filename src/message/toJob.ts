@@ -45,6 +45,8 @@ export interface ValidationContext {
   >
   transports: KnownTransports
   templates: ReadonlyMap<string, TemplateManifest>
+  /** Why files that look like templates are none, by the name that the template would have. */
+  notTemplates?: ReadonlyMap<string, string>
   /** Whether only another process knows the templates. That process then reports errors in a mail's template or data. */
   templatesElsewhere?: boolean
 }
@@ -55,6 +57,8 @@ export interface KnownTransports {
   readonly first: string | undefined
   /** Whether a mail may name others: they are resolved when it is delivered. */
   readonly open: boolean
+  /** The names of the transports that were configured or added. */
+  readonly names: readonly string[]
   has(name: string): boolean
   /** Whether a transport can't send a finished message, or its failover can't. */
   withoutRaw(name: string): boolean
@@ -212,7 +216,7 @@ export function toJob(
 
   const elsewhere = content.kind === 'template' && validation.templatesElsewhere === true
   if (content.kind === 'template' && !elsewhere) {
-    const known = manifestOf(content.name, validation.templates)
+    const known = manifestOf(content.name, validation.templates, validation.notTemplates)
     refuseUnfit(known, content.locale, (mail['data'] ?? {}) as JsonObject)
   }
   if (raw !== undefined) {
@@ -228,13 +232,19 @@ export function toJob(
 }
 
 /** Looks a template up by its name among the known ones; the name is never joined to a path. */
-export function manifestOf(name: string, templates: ValidationContext['templates']): TemplateManifest {
+export function manifestOf(
+  name: string,
+  templates: ValidationContext['templates'],
+  notTemplates: ValidationContext['notTemplates'],
+): TemplateManifest {
   const manifest = templates.get(name)
   if (manifest !== undefined) return manifest
   const known = [...templates.keys()].slice(0, 20).join(', ')
+  const reason = notTemplates?.get(name)
+  const none = reason === undefined ? 'none; check the templates option' : 'none'
   throw new ThreadpostError(
     'UNKNOWN_TEMPLATE',
-    `template: no template is named ${JSON.stringify(name.slice(0, 100))}. Known templates: ${known === '' ? 'none; check the templates option' : known}`,
+    `template: no template is named ${JSON.stringify(name.slice(0, 100))}${reason === undefined ? '' : `: ${reason}`}. Known templates: ${known === '' ? none : known}`,
     { path: 'template' },
   )
 }
@@ -262,7 +272,10 @@ function transportOf(value: unknown, transports: KnownTransports): string {
   const name = forbidControls(check.string(value, 'transport', 64), 'transport', check)
   if (name === '') check.fail('transport', 'is empty')
   if (!transports.open && transports.first !== undefined && !transports.has(name))
-    check.fail('transport', 'there is no transport of this name')
+    check.fail(
+      'transport',
+      `no transport is named ${JSON.stringify(name)}. Known transports: ${transports.names.slice(0, 20).join(', ')}`,
+    )
   return name
 }
 

@@ -165,6 +165,23 @@ describe('the threadpost command', () => {
     )
   })
 
+  it('says which flag send needs, and that --data takes a file', async () => {
+    const to = ['send', '--to', 'ada@example.com', '--transport', 'smtp://127.0.0.1:1']
+    const bare = await threadpost([...to, '--text', 'Hi', '--subject', 'Hi'])
+    expect(bare.stderr).toContain("from: is required: --from 'Acme <hello@acme.example>', or THREADPOST_FROM")
+    const inline = await threadpost([
+      ...to,
+      '--from',
+      'a@acme.example',
+      '--template',
+      'welcome',
+      '--data',
+      '{"name":"Ada"}',
+    ])
+    expect(inline.stderr).toContain('--data: takes the path of a JSON file, and this is JSON')
+    expect([bare.code, inline.code]).toEqual([2, 2])
+  })
+
   it('prints no colors without a terminal', async () => {
     const plain = await threadpost(['check'])
     expect(plain.stdout + plain.stderr).not.toContain('\u001b')

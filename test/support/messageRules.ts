@@ -14,6 +14,7 @@ export const rules: ValidationContext = {
   transports: {
     first: 'default',
     open: false,
+    names: ['default', 'bulk'],
     has: (name) => ['default', 'bulk'].includes(name),
     withoutRaw: () => false,
     reversePathLimit: () => undefined,
