@@ -44,7 +44,9 @@ export function describeReports(reports: readonly TemplateReport[]): string {
   const lines = reports.flatMap(describeReport)
   const compiled = reports.filter(({ errors, findings }) => errors.length === 0 && findings.length === 0)
   const components = compiled.filter(isComponent).length
-  const summary = `${compiled.length - components} of ${reports.length} templates compile once`
+  // A file that is no template has no language.
+  const total = reports.filter(({ language }) => language !== '').length
+  const summary = `${compiled.length - components} of ${total} templates compile once`
   const rendered = components === 0 ? '' : `; ${components} in React are rendered for each message`
   return [...lines, summary + rendered].join('\n')
 }

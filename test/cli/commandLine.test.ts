@@ -182,6 +182,17 @@ describe('the threadpost command', () => {
     expect([bare.code, inline.code]).toEqual([2, 2])
   })
 
+  it('names the flag of an option of the SMTP intake that is missing', async () => {
+    const beyond = ['serve', '--port', '0', '--smtp-port', '0', '--smtp-host', '0.0.0.0']
+    expect((await threadpost(beyond)).stderr).toMatch(
+      /auth: is required .* \(--smtp-users\) \[INVALID_OPTIONS\]/,
+    )
+    const folder = await folderOf({ 'users.json': '[{ "user": "shop", "pass": "a long secret" }]' })
+    expect((await threadpost([...beyond, '--smtp-users', path.join(folder, 'users.json')])).stderr).toMatch(
+      /tls: is required .* \(--smtp-tls-key and --smtp-tls-cert\) \[INVALID_OPTIONS\]/,
+    )
+  })
+
   it('prints no colors without a terminal', async () => {
     const plain = await threadpost(['check'])
     expect(plain.stdout + plain.stderr).not.toContain('\u001b')

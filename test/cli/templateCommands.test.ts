@@ -111,6 +111,7 @@ describe('threadpost check', () => {
     expect(stdout).toMatch(/error {2}welcome\.html\n {2}welcome\.html has no <!doctype html>, .*fragment/)
     expect(stdout).toMatch(/error {2}lost\.tsx\n {2}lost\.tsx has no default export/)
     expect(stdout).not.toMatch(/legal|row/)
+    expect(stdout).toContain('1 of 2 templates compile once')
   })
 
   test('fails for a folder without templates, and for a file instead of a folder', async () => {
