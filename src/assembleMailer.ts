@@ -141,6 +141,7 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       options,
       transports: manager,
       templates: templates.manifests,
+      notTemplates: templates.notTemplates,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
     const intakeParts = { clock, validation, templates, queue, tracing, figures }

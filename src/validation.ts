@@ -41,7 +41,15 @@ export class Validator {
 
   /** A plain object with known keys only. The error for a misspelled key suggests the right one. */
   object(value: unknown, path: string, keys: readonly string[]): Record<string, unknown> {
-    if (!isPlainObject(value)) this.fail(path, `must be an object, got ${kindOf(value)}`)
+    if (!isPlainObject(value)) {
+      const expected = `an object with fields such as ${keys.slice(0, 3).join(', ')}`
+      this.fail(
+        path,
+        path === ''
+          ? `expected ${expected}, got ${kindOf(value)}`
+          : `must be an object, got ${kindOf(value)}`,
+      )
+    }
     for (const key of Object.keys(value)) {
       if (keys.includes(key)) continue
       const near = nearest(key, keys)

@@ -49,8 +49,8 @@ async function loadSqlite(): Promise<OpenFile> {
         'The SQLite queue needs the package better-sqlite3: run "npm install better-sqlite3@12"',
       )
     throw new Refusal(
-      `better-sqlite3 is installed but its binary can't be loaded (${message.split('\n')[0] ?? ''}): run "npm rebuild better-sqlite3"; ` +
-        `if npm asks for approval, allow its install script first with "npm approve-scripts better-sqlite3"`,
+      `better-sqlite3 is installed but its binary can't be loaded (${(message.split('\n')[0] ?? '').replace(/ Tried:$/, '')}): run "npm rebuild better-sqlite3". ` +
+        `If its install script needs approval first, run "npm approve-scripts better-sqlite3" or "pnpm approve-builds"`,
     )
   }
 }

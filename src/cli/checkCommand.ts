@@ -27,15 +27,16 @@ export function checkCommand(): Command {
 }
 
 async function check(settings: CheckSettings): Promise<void> {
-  const reports = await compileTemplates(await templateOptions(settings, 'required'), {
-    logger: lineLogger,
-    progress: progressBar(),
-  })
+  const templates = await templateOptions(settings, 'required')
+  const reports = await compileTemplates(templates, { logger: lineLogger, progress: progressBar() })
   console.log(settings.json === true ? JSON.stringify(reports, null, 2) : describeReports(reports))
   const failed = reports.some(
     ({ errors, findings }) => errors.length > 0 || (settings.strict === true && findings.length > 0),
   )
   if (failed) process.exitCode = 1
+  if (reports.length > 0) return
+  console.error(`The folder ${templates.dir} contains no template`)
+  process.exitCode = 1
 }
 
 /** Returns one line per template, followed by its errors, findings, and notes. */
@@ -43,7 +44,9 @@ export function describeReports(reports: readonly TemplateReport[]): string {
   const lines = reports.flatMap(describeReport)
   const compiled = reports.filter(({ errors, findings }) => errors.length === 0 && findings.length === 0)
   const components = compiled.filter(isComponent).length
-  const summary = `${compiled.length - components} of ${reports.length} templates compile once`
+  // A file that is no template has no language.
+  const total = reports.filter(({ language }) => language !== '').length
+  const summary = `${compiled.length - components} of ${total} templates compile once`
   const rendered = components === 0 ? '' : `; ${components} in React are rendered for each message`
   return [...lines, summary + rendered].join('\n')
 }

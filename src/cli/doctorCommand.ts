@@ -180,7 +180,9 @@ async function disk(queueUrl: string | undefined): Promise<Finding> {
       says: `${Math.round(free / 2 ** 20)} MB free in ${path.resolve(folder)}`,
     }
   } catch (error) {
-    return { what: 'disk', ok: false, says: (error as Error).message }
+    const { code, message } = error as NodeJS.ErrnoException
+    const says = code === 'ENOENT' ? `the folder ${path.resolve(folder)} does not exist` : message
+    return { what: 'disk', ok: false, says }
   }
 }
 

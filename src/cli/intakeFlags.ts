@@ -135,9 +135,24 @@ async function startSmtp(mailer: Mailer, port: number, settings: IntakeSettings)
       logger: lineLogger,
     })
   } catch (error) {
-    throw listenError(error, '--smtp-port', port, host)
+    throw listenError(withFlag(error), '--smtp-port', port, host)
   }
   return { name: 'SMTP intake', url: smtp.url, close: () => smtp.close() }
+}
+
+/** The flags of options that `smtpIntake()` may find missing. */
+const FLAGS = new Map([
+  ['auth', '--smtp-users'],
+  ['tls', '--smtp-tls-key and --smtp-tls-cert'],
+])
+
+/** Returns the error with the flag of the option that is missing. */
+function withFlag(error: unknown): unknown {
+  if (!(error instanceof ThreadpostError)) return error
+  const { code, message, path = '' } = error
+  const flag = FLAGS.get(path)
+  if (flag === undefined || !message.startsWith(`${path}: is required`)) return error
+  return new ThreadpostError(code, `${message} (${flag})`, { path, cause: error })
 }
 
 async function contentOf(flag: string, file: string): Promise<string> {

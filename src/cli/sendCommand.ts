@@ -58,6 +58,12 @@ export function sendCommand(): Command {
 
 async function send(settings: SendSettings): Promise<void> {
   requireTransport(settings)
+  if (settings.from === undefined || settings.from === '')
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      "from: is required: --from 'Acme <hello@acme.example>', or THREADPOST_FROM",
+      { path: 'from' },
+    )
   const mail = await mailOf(settings)
   const mailer = await createMailer(await mailerOptions(settings))
   try {

@@ -74,8 +74,9 @@ export async function submitOverHttp(
 ): Promise<Submitted> {
   const submitted = mailFor(message)
   if (isRefusal(submitted)) return { code: EX.DATAERR, text: submitted.text }
+  const endpoint = new URL('mail/messages', url.endsWith('/') ? url : `${url}/`)
   const post = async (mail: MailFields): Promise<{ status: number; body: Record<string, unknown> }> => {
-    const response = await fetch(new URL('mail/messages', url.endsWith('/') ? url : `${url}/`), {
+    const response = await fetch(endpoint, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -100,6 +101,11 @@ export async function submitOverHttp(
       return { code: EX.OK, text: 'queued', ...(typeof body['id'] === 'string' ? { id: body['id'] } : {}) }
     const { detail = 'the service refused the message' } = body as { detail?: string }
     const text = `${status} ${detail}`
+    if (status === 404)
+      return {
+        code: EX.CONFIG,
+        text: `${endpoint.href} is not the HTTP API of a mail service; the URL is that of threadpost serve, such as http://127.0.0.1:3000`,
+      }
     if (status === 401 || status === 403) return { code: EX.NOPERM, text }
     return { code: status === 429 || status >= 500 ? EX.TEMPFAIL : EX.DATAERR, text }
   } catch (error) {

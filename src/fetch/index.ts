@@ -24,6 +24,7 @@ import type { Inbox } from '../inbox/inbox.js'
 import { inboxRouter, type InboxRouterOptions } from '../inbox/inboxRouter.js'
 import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
+import { UNKNOWN_CLIENT } from '../web/access.js'
 import type { Middleware } from '../web/middleware.js'
 import { notFound, unexpected } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
@@ -153,14 +154,11 @@ const OF_CONNECTION = new Set([
   'upgrade',
 ])
 
-/** No address, in the words of RFC 7239 section 6.2: it is never loopback. */
-const UNKNOWN = 'unknown'
-
 /**
  * Runs a handler of `node:http` for a request of the Fetch API. Node's HTTP server and client speak over a pair of streams in
  * memory, so that streaming, backpressure, and disconnects are those of a real connection.
  */
-function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN): Promise<Response> {
+function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN_CLIENT): Promise<Response> {
   if (request.bodyUsed)
     throw new ThreadpostError(
       'INVALID_OPTIONS',

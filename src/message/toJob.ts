@@ -45,6 +45,8 @@ export interface ValidationContext {
   >
   transports: KnownTransports
   templates: ReadonlyMap<string, TemplateManifest>
+  /** Why files that look like templates are none, by the name that the template would have. */
+  notTemplates?: ReadonlyMap<string, string>
   /** Whether only another process knows the templates. That process then reports errors in a mail's template or data. */
   templatesElsewhere?: boolean
 }
@@ -212,7 +214,7 @@ export function toJob(
 
   const elsewhere = content.kind === 'template' && validation.templatesElsewhere === true
   if (content.kind === 'template' && !elsewhere) {
-    const known = manifestOf(content.name, validation.templates)
+    const known = manifestOf(content.name, validation.templates, validation.notTemplates)
     refuseUnfit(known, content.locale, (mail['data'] ?? {}) as JsonObject)
   }
   if (raw !== undefined) {
@@ -228,13 +230,19 @@ export function toJob(
 }
 
 /** Looks a template up by its name among the known ones; the name is never joined to a path. */
-export function manifestOf(name: string, templates: ValidationContext['templates']): TemplateManifest {
+export function manifestOf(
+  name: string,
+  templates: ValidationContext['templates'],
+  notTemplates: ValidationContext['notTemplates'],
+): TemplateManifest {
   const manifest = templates.get(name)
   if (manifest !== undefined) return manifest
   const known = [...templates.keys()].slice(0, 20).join(', ')
+  const reason = notTemplates?.get(name)
+  const none = reason === undefined ? 'none; check the templates option' : 'none'
   throw new ThreadpostError(
     'UNKNOWN_TEMPLATE',
-    `template: no template is named ${JSON.stringify(name.slice(0, 100))}. Known templates: ${known === '' ? 'none; check the templates option' : known}`,
+    `template: no template is named ${JSON.stringify(name.slice(0, 100))}${reason === undefined ? '' : `: ${reason}`}. Known templates: ${known === '' ? none : known}`,
     { path: 'template' },
   )
 }
@@ -262,7 +270,11 @@ function transportOf(value: unknown, transports: KnownTransports): string {
   const name = forbidControls(check.string(value, 'transport', 64), 'transport', check)
   if (name === '') check.fail('transport', 'is empty')
   if (!transports.open && transports.first !== undefined && !transports.has(name))
-    check.fail('transport', 'there is no transport of this name')
+    // The names of others may be those of tenants.
+    check.fail(
+      'transport',
+      `no transport is named ${JSON.stringify(name)}; configure it, or add it with addTransport()`,
+    )
   return name
 }
 

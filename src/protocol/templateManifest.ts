@@ -108,6 +108,8 @@ export interface TemplateManifest extends TemplateVariant {
 
 export interface TemplateListing {
   templates: TemplateManifest[]
+  /** Why files that look like templates are none, by the name that the template would have. */
+  notTemplates?: Record<string, string>
 }
 
 /** The messages of the thread that lists templates: log lines, then the listing or an error. */

@@ -22,10 +22,12 @@ export class Recurrence {
     try {
       return new Recurrence(new Cron(cron, { timezone: timeZone, paused: true }))
     } catch (error) {
-      return check.fail(
-        'cron',
-        `is not a cron expression such as '0 8 * * 1': ${(error as Error).message.slice(0, 100)}`,
-      )
+      const fields = cron.trim().split(/\s+/).length
+      const problem =
+        fields === 5 || fields === 6
+          ? (error as Error).message.replace(/^\w+: /, '').slice(0, 100)
+          : `it has ${fields} field${fields === 1 ? '' : 's'} instead of five, or six with the seconds first`
+      return check.fail('cron', `is not a cron expression such as '0 8 * * 1': ${problem}`)
     }
   }
 

@@ -75,6 +75,7 @@ export async function toDefinition(value: unknown): Promise<Definition> {
   const timeZone = check.string(input['timeZone'] ?? 'UTC', 'timeZone', 100)
   const recurrence = await recurrenceOf({ cron, timeZone })
   if (recurrence.next(Date.now()) === undefined) check.fail('cron', 'never comes due')
+  if (input['mail'] === undefined) check.fail('mail', 'is required')
   const mail = toJsonObject(input['mail'], 'mail', check)
   if (Buffer.byteLength(JSON.stringify(mail)) > MAX_MAIL)
     check.fail('mail', `is larger than ${MAX_MAIL} bytes; let the template's load function add what is large`)

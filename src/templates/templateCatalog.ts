@@ -31,6 +31,8 @@ export function mayBeStale(error: unknown): boolean {
  */
 export class TemplateCatalog {
   readonly manifests = new Map<string, TemplateManifest>()
+  /** Why files that look like templates are none, by the name that the template would have. */
+  readonly notTemplates = new Map<string, string>()
   readonly #read: () => Promise<TemplateListing>
   #reading: Promise<boolean> | undefined
   #readAt = -REFRESH_INTERVAL
@@ -74,9 +76,11 @@ export class TemplateCatalog {
     this.#update(await this.#read())
   }
 
-  #update({ templates }: TemplateListing): void {
+  #update({ templates, notTemplates = {} }: TemplateListing): void {
     this.manifests.clear()
     for (const manifest of templates) this.manifests.set(manifest.name, manifest)
+    this.notTemplates.clear()
+    for (const [name, reason] of Object.entries(notTemplates)) this.notTemplates.set(name, reason)
   }
 }
 
@@ -164,7 +168,7 @@ export class TemplateManager {
   ): Promise<RenderedParts> {
     const { locale } = names.object(selection, '', ['locale'])
     const name = names.string(template, 'template', 200)
-    await this.#catalog.retryWhenStale(() => manifestOf(name, this.#catalog.manifests))
+    await this.#catalog.retryWhenStale(() => this.#manifestOf(name))
     return partsOf(await this.#runner.render(toTemplateContent(template, data, locale), context))
   }
 
@@ -172,12 +176,16 @@ export class TemplateManager {
     const { locale } = names.object(selection, '', ['locale'])
     const name = names.string(template, 'template', 200)
     await this.#catalog.refresh()
-    const { locales, sample, error } = manifestOf(name, this.#catalog.manifests)
+    const { locales, sample, error } = this.#manifestOf(name)
     const summary = { name, locales, ...(sample === undefined ? {} : { sample }) }
     if (error !== undefined) return { ...summary, error, findings: [], warnings: [] }
     const result = await this.#runner.inspect(toTemplateContent(name, {}, locale))
     if (result.ok) return { ...summary, ...result.parts }
     return { ...summary, error: result.outcome.message, findings: [], warnings: [] }
+  }
+
+  #manifestOf(name: string): TemplateManifest {
+    return manifestOf(name, this.#catalog.manifests, this.#catalog.notTemplates)
   }
 
   /** Replaces globals, setup and helpers between two messages. */

@@ -4,6 +4,8 @@ import { isLoopback } from '../loopback.js'
 import { sendProblem } from './problem.js'
 
 const ANY_HOST = '*'
+/** The address of a client without a known one, in the words of RFC 7239 section 6.2. It is never loopback. */
+export const UNKNOWN_CLIENT = 'unknown'
 /** RFC 9110 section 7.2: a name, an IPv4 address, or an IPv6 address in brackets, with an optional port. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
@@ -45,11 +47,15 @@ export function hostCheck(hosts: readonly string[] = []): RequestHandler {
       )
       return
     }
-    if (clientsOf(request).every(isLoopback)) return next()
+    const clients = clientsOf(request)
+    if (clients.every(isLoopback)) return next()
+    const advice = clients.includes(UNKNOWN_CLIENT)
+      ? 'the address of this one is not known. Pass it as `handler(request, { remoteAddress })`, or name the host of the request in `hosts`.'
+      : 'this one is from another one. Name the host of the request in `hosts`, or require a login.'
     sendProblem(
       response,
       'FORBIDDEN',
-      'Without a login, this server answers requests from this machine only. Name its host in `hosts`, or use tokens.',
+      `Without a login, this server answers requests from this machine only, and ${advice}`,
     )
   }
 }

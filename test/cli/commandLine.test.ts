@@ -168,6 +168,24 @@ describe('the threadpost command', () => {
     )
   })
 
+  it('says which flag send needs', async () => {
+    const to = ['send', '--to', 'ada@example.com', '--transport', 'smtp://127.0.0.1:1']
+    const bare = await threadpost([...to, '--text', 'Hi', '--subject', 'Hi'])
+    expect(bare.stderr).toContain("from: is required: --from 'Acme <hello@acme.example>', or THREADPOST_FROM")
+    expect(bare.code).toBe(2)
+  })
+
+  it('names the flag of an option of the SMTP intake that is missing', async () => {
+    const beyond = ['serve', '--port', '0', '--smtp-port', '0', '--smtp-host', '0.0.0.0']
+    expect((await threadpost(beyond)).stderr).toMatch(
+      /auth: is required .* \(--smtp-users\) \[INVALID_OPTIONS\]/,
+    )
+    const folder = await folderOf({ 'users.json': '[{ "user": "shop", "pass": "a long secret" }]' })
+    expect((await threadpost([...beyond, '--smtp-users', path.join(folder, 'users.json')])).stderr).toMatch(
+      /tls: is required .* \(--smtp-tls-key and --smtp-tls-cert\) \[INVALID_OPTIONS\]/,
+    )
+  })
+
   it('prints no colors without a terminal', async () => {
     const plain = await threadpost(['check'])
     expect(plain.stdout + plain.stderr).not.toContain('\u001b')

@@ -113,6 +113,10 @@ describe('threadpost sendmail', () => {
       stderr: expect.stringContaining('data:'),
     })
     expect(await sendmail([ADA], MESSAGE, { THREADPOST_URL: url })).toMatchObject({ code: 77 })
+    expect(await sendmail([ADA], MESSAGE, { ...env, THREADPOST_URL: `${url}/mail` })).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining(`${url}/mail/mail/messages is not the HTTP API of a mail service`),
+    })
     expect((await post(url, {}, headers)).status).toBe(400)
   })
 

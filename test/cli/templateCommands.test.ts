@@ -96,6 +96,55 @@ describe('threadpost check', () => {
       expect(stdout).not.toMatch(new RegExp(`${name}\\.mjml:1:1: .*partials/`))
   })
 
+  test('fails for a file that looks like a template, is none, and is part of none', async () => {
+    const folder = await folderOf({
+      'welcome.html': '<p>Hello {{name}}</p>',
+      'legal.html': '<p>The small print</p>',
+      'a.mjml': once.replace('</mj-column>', '<mj-include path="./legal.html" type="html" /></mj-column>'),
+      'b.tsx': "import { Row } from './row'\nexport default () => <Row />",
+      'row.tsx': 'export const Row = () => <p>x</p>',
+      'lost.tsx': 'export const Lost = () => <p>x</p>',
+    })
+    await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'))
+    const { stdout, code } = await threadpost('check', '--templates', folder)
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/error {2}welcome\.html\n {2}welcome\.html has no <!doctype html>, .*fragment/)
+    expect(stdout).toMatch(/error {2}lost\.tsx\n {2}lost\.tsx has no default export/)
+    expect(stdout).not.toMatch(/legal|row/)
+    expect(stdout).toContain('1 of 2 templates compile once')
+  })
+
+  test('fails for a folder without templates, and for a file instead of a folder', async () => {
+    const folder = await folderOf({ 'notes.md': 'none' })
+    expect(await threadpost('check', '--templates', folder)).toMatchObject({
+      code: 1,
+      stderr: `The folder ${folder} contains no template\n`,
+    })
+    const file = path.join(folder, 'notes.md')
+    expect((await threadpost('check', '--templates', file)).stderr).toContain('is a file; name the folder')
+  })
+
+  test('fails for a load module that Node would read as CommonJS, and says how to rename it', async () => {
+    const load = 'export async function load() {\n  return {}\n}\n'
+    const files = {
+      't/a.mjml': once,
+      't/a.load.js': load,
+      't/b.mjml': once,
+      't/b.load.mjs': load,
+      't/c.mjml': once,
+      't/c.load.js': 'exports.load = async () => ({})',
+    }
+    const folder = await folderOf({ ...files, 'package.json': '{ "type": "commonjs" }' })
+    const { stdout, code } = await threadpost('check', '--templates', path.join(folder, 't'))
+    expect(code).toBe(1)
+    expect(stdout).toContain(
+      "a.load.js can't be loaded: it is an ES module in a CommonJS package; rename it to a.load.mjs",
+    )
+    expect(stdout).not.toMatch(/[bc]\.load/)
+    const modern = await folderOf({ ...files, 'package.json': '{ "type": "module" }' })
+    expect((await threadpost('check', '--templates', path.join(modern, 't'))).code).toBe(0)
+  })
+
   test('reports every error of a file with line and column', async () => {
     const head = '<mjml><mj-body><mj-section><mj-column>\n'
     const tail = '\n</mj-column></mj-section></mj-body></mjml>'

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { faultsOf, picture, UPDATING, useBrowser, widthOf } from '../support/browser.js'
+import { faultsOf, picture, stickingOut, UPDATING, useBrowser, widthOf } from '../support/browser.js'
 import { startElsewhere } from '../support/elsewhere.js'
 import { folderOf } from '../support/folder.js'
 import { rowsAre } from '../support/messagePages.js'
@@ -110,6 +110,7 @@ describeWith(['chromium'], 'every page of the dashboard in a browser', (tools) =
           await page.goto(url + place)
           await page.locator(ready).first().waitFor()
           expect(await widthOf(page), `${place} at ${width}`).toBeLessThanOrEqual(width)
+          expect(await stickingOut(page), `${place} at ${width}`).toEqual([])
           expect(await faultsOf(page), `${place} at ${width}`).toEqual([])
         }
       }

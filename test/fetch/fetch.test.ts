@@ -100,7 +100,9 @@ describe('a fetch handler', () => {
     const { mailer } = await mounted()
     const open = mailHandler(mailer, { auth: false })
     const here = () => new Request('http://localhost:3000/stats')
-    expect((await open(here())).status).toBe(403)
+    const refused = await open(here())
+    expect(refused.status).toBe(403)
+    expect(await refused.text()).toContain('Pass it as `handler(request, { remoteAddress })`')
     expect((await open(here(), { remoteAddress: '127.0.0.1' })).status).toBe(200)
     expect((await open(new Request(`${SITE}/stats`), { remoteAddress: '127.0.0.1' })).status).toBe(421)
     expect(

@@ -1,7 +1,8 @@
 import type { ThreadpostError } from 'threadpost'
 import { describe, expect, it } from 'vitest'
 import { fromPrepared, toPrepared } from '../../src/message/prepare.js'
-import { job, NOW, plain, refusal } from '../support/messageRules.js'
+import { toJob } from '../../src/message/toJob.js'
+import { job, NOW, plain, refusal, rules } from '../support/messageRules.js'
 
 const CONTROL = ['\r', '\n', '\0', '\u2028', '\u2029', '\u0085', '\u007f']
 
@@ -229,6 +230,12 @@ describe('a mail is refused', () => {
   it('with a message that says what to do and contains no data', () => {
     expect(() => job({ ...plain, recipients: [] })).toThrow(/recipients: unknown field/)
     expect(() => job({ ...plain, subjet: 'x' })).toThrow(/did you mean "subject"/)
+    expect(() => job({ ...plain, transport: 'x' })).toThrow(
+      'no transport is named "x"; configure it, or add it with addTransport()',
+    )
+    expect(() => toJob('mail', rules, NOW)).toThrow(
+      /^expected an object with fields such as template, .*, got a string$/,
+    )
   })
 })
 

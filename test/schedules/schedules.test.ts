@@ -179,6 +179,7 @@ describe('A schedule', () => {
     ['a time that never comes', 'cron', { cron: '0 0 30 2 *', mail }],
     ['an unknown time zone', 'timeZone', { ...hourly, timeZone: 'Europe/Atlantis' }],
     ['another way to catch up', 'catchUp', { ...hourly, catchUp: 'all' }],
+    ['no mail', 'mail', { cron: '0 8 * * 1' }],
     ['a mail without recipients', 'to', { ...hourly, mail: { subject: 'x', text: 'x' } }],
     [
       'bytes',
@@ -191,5 +192,13 @@ describe('A schedule', () => {
     await expect(mailer.schedule('x', input as ScheduleInput)).rejects.toMatchObject({ path: field })
     await expect(mailer.schedule('a b', hourly)).rejects.toMatchObject({ path: 'name' })
     expect(await mailer.schedules()).toEqual([])
+  })
+
+  test.each([
+    ['0 8 * *', /it has 4 fields instead of five, or six with the seconds first$/],
+    ['0 99 * * *', /'0 8 \* \* 1': Invalid value for hour: 99$/],
+  ])('says what is wrong with the cron expression %s', async (cron, message) => {
+    const { mailer } = await mailerWithInbox({ threads: 0 })
+    await expect(mailer.schedule('x', { cron, mail })).rejects.toThrow(message)
   })
 })

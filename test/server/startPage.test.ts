@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { faultsOf, PHONE, picture, UPDATING, widthOf } from '../support/browser.js'
+import { faultsOf, PHONE, picture, stickingOut, UPDATING, widthOf } from '../support/browser.js'
 import { sample, useSite } from '../support/site.js'
 import {
   recordStatuses,
@@ -153,6 +153,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
         await waitForStatus(page, 'Sent')
         expect(await faultsOf(page), `${where}, with a mail sent`).toEqual([])
         expect(await widthOf(page), where).toBeLessThanOrEqual(width)
+        expect(await stickingOut(page), where).toEqual([])
         await page.close()
       }
   })

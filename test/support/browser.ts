@@ -75,6 +75,21 @@ export function widthOf(page: Page): Promise<number> {
   return page.evaluate<number>('document.documentElement.scrollWidth')
 }
 
+/** The texts of what sticks out of its card, bar, or page without a way to scroll there. */
+export function stickingOut(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(`[...document.querySelectorAll('body *')]
+    .filter((element) => {
+      const { left, right, width, height } = element.getBoundingClientRect()
+      const frame = element.parentElement.closest('section, article, header, nav, main, .card, .panel')
+      if (frame === null || width === 0 || height === 0 || getComputedStyle(element).position === 'absolute') return false
+      for (let outer = element.parentElement; outer !== null; outer = outer.parentElement)
+        if (/auto|scroll|hidden/.test(getComputedStyle(outer).overflowX)) return false
+      const bounds = frame.getBoundingClientRect()
+      return left < bounds.left - 1 || right > bounds.right + 1
+    })
+    .map(({ tagName, textContent }) => tagName.toLowerCase() + ': ' + textContent.trim().slice(0, 40))`)
+}
+
 /** The pictures that the root README shows: the package carries them, so they have to be small. */
 const PACKAGED = ['start.png']
 

@@ -13,6 +13,7 @@ const FILES = {
   'templates/a.fr.mjml': mail('Bonjour {{name}}'),
   'templates/a.json': '{"@policy": {"priority": 9}, "name": "Ada"}',
   'templates/note.txt': 'Note: {{note}}',
+  'templates/part.html': '<p>{{note}}</p>',
   'templates/helpers.mjs': 'export const shout = (text) => text.toUpperCase()',
 }
 
@@ -43,6 +44,12 @@ describe("a mailer with role 'send' and a plain template folder", () => {
     await expect(mailer.send({ template: 'b', to })).rejects.toMatchObject({
       code: 'UNKNOWN_TEMPLATE',
       message: expect.stringContaining('Known templates: a, note') as string,
+    })
+    await expect(mailer.send({ template: 'part', to })).rejects.toMatchObject({
+      code: 'UNKNOWN_TEMPLATE',
+      message: expect.stringContaining(
+        'no template is named "part": part.html has no <!doctype html>',
+      ) as string,
     })
     await expect(mailer.send({ template: 'a', to, data: {} })).rejects.toMatchObject({
       code: 'MISSING_DATA',

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
 import type { TemplateSetup } from '../../src/protocol/templateManifest.js'
@@ -36,12 +37,12 @@ export async function loadModule(url: URL): Promise<Record<string, unknown>> {
   try {
     return (await whileLoading(() => import(versioned.href))) as Record<string, unknown>
   } catch (error) {
-    throw isModuleInCommonJs(url, error) ? new Error(renameAdvice(url), { cause: error }) : error
+    throw readAsCommonJs(url, error) ? new Error(renameAdvice(url.pathname), { cause: error }) : error
   }
 }
 
 /** Whether Node read an ES module as CommonJS, because the nearest package.json says `"type": "commonjs"`. */
-function isModuleInCommonJs({ pathname }: URL, error: unknown): boolean {
+function readAsCommonJs({ pathname }: URL, error: unknown): boolean {
   return (
     error instanceof SyntaxError &&
     pathname.endsWith('.js') &&
@@ -49,8 +50,21 @@ function isModuleInCommonJs({ pathname }: URL, error: unknown): boolean {
   )
 }
 
-function renameAdvice({ pathname }: URL): string {
-  const name = path.posix.basename(pathname, '.js')
+/**
+ * Whether Node will read an ES module as CommonJS. The module isn't run: it may open connections, which keep a command from
+ * ending.
+ */
+export async function isModuleInCommonJs(file: { path: string; text: string }): Promise<boolean> {
+  if (!file.path.endsWith('.js') || !/^(?:export\s|import\s*[\w{*'"])/m.test(file.text)) return false
+  for (let folder = path.dirname(file.path); ; folder = path.dirname(folder)) {
+    const manifest = await readFile(path.join(folder, 'package.json'), 'utf8').catch(() => undefined)
+    if (manifest !== undefined) return /"type"\s*:\s*"commonjs"/.test(manifest)
+    if (folder === path.dirname(folder)) return false
+  }
+}
+
+export function renameAdvice(file: string): string {
+  const name = path.posix.basename(file, '.js')
   return `it is an ES module in a CommonJS package; rename it to ${name}.mjs`
 }
 

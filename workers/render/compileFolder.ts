@@ -2,7 +2,12 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { JsonObject } from '../../src/protocol/tasks.js'
 import { BUILT_FILE, type TemplateManifest, type TemplateSetup } from '../../src/protocol/templateManifest.js'
-import { ApplicationModules, type LogFunction } from './applicationModules.js'
+import {
+  ApplicationModules,
+  isModuleInCommonJs,
+  type LogFunction,
+  renameAdvice,
+} from './applicationModules.js'
 import type { TemplateFiles } from './folder/scan.js'
 import { type FolderVersion, readStrings, TemplateFolder } from './folder/templateFolder.js'
 import { languageOf } from './languages/languages.js'
@@ -21,7 +26,7 @@ export interface TemplateReport {
   name: string
   /** Empty for the default variant. */
   locale: string
-  /** `mjml`, `html`, or `react`. A React component is rendered for each message. */
+  /** `mjml`, `html`, or `react`; empty for a file that is no template. A React component is rendered for each message. */
   language: string
   /** Everything that is wrong with it, with file, line and column. */
   errors: string[]
@@ -45,7 +50,12 @@ const runDirectly: CriticalSection = (_step, work) => work()
 export function inspectFolder(job: FolderJob): Promise<TemplateReport[]> {
   return withFolder(job, async (version) => {
     const { reports } = await compileFolder(version, job)
-    return [...reports, ...defaultsMissing(version)]
+    return [
+      ...reports,
+      ...defaultsMissing(version),
+      ...unusedParts(version),
+      ...(await loadsThatFail(version)),
+    ]
   })
 }
 
@@ -67,6 +77,32 @@ function defaultsMissing(version: FolderVersion): TemplateReport[] {
       findings: [],
       warnings: [],
     }))
+}
+
+/** A report for each file that looks like a template, is none, and is named by no other file. */
+function unusedParts({ files }: FolderVersion): TemplateReport[] {
+  return [...files.notTemplates.values()].flatMap(({ file, reason }) => {
+    // The name as an `mj-include` or an `import` has it, without its folder and, for a component, without its extension.
+    const name = path.posix.basename(file.name).replace(/\.[jt]sx$/, '')
+    const isUsed = [...files.all.values()].some((other) => other !== file && other.text.includes(name))
+    return isUsed ? [] : [failedReport(file.name, `${reason}. No other file of the folder names it`)]
+  })
+}
+
+/** A report for each module with a `load` function that Node refuses because of how it is named. */
+async function loadsThatFail({ files }: FolderVersion): Promise<TemplateReport[]> {
+  const loads = [...files.templates.values()].flatMap(({ load }) => (load === undefined ? [] : [load]))
+  const reports = await Promise.all(
+    loads.map(async (load) => {
+      if (!(await isModuleInCommonJs(load))) return []
+      return [failedReport(load.name, `${load.name} can't be loaded: ${renameAdvice(load.name)}`)]
+    }),
+  )
+  return reports.flat()
+}
+
+function failedReport(name: string, error: string): TemplateReport {
+  return { name, locale: '', language: '', errors: [error], findings: [], warnings: [] }
 }
 
 /**

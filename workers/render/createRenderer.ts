@@ -63,9 +63,10 @@ class ThreadRenderer implements Renderer {
   }
 
   async catalogue(): Promise<TemplateListing> {
-    const { templates } = await this.templates.catalogue()
+    const { templates, ...rest } = await this.templates.catalogue()
     const { urlSchemes } = this
     return {
+      ...rest,
       templates: urlSchemes === undefined ? templates : templates.map((each) => ({ ...each, urlSchemes })),
     }
   }

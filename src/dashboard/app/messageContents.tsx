@@ -46,8 +46,8 @@ function LoadedContent({ id, status }: { id: string; status: string }) {
       {problem !== '' && <p class="problem">The content can’t be shown: {problem}</p>}
       {deleted && (
         <p class="dim">
-          The data and bodies of this message were deleted when it was settled, or an address was erased from
-          it. The option <code>retain: &#123; data: 'kept' &#125;</code> keeps them until then.
+          The data and bodies of this message were deleted when it was settled, or when an address was erased.
+          With <code>retain: &#123; data: 'kept' &#125;</code>, the mailer keeps those of settled messages.
         </p>
       )}
       {content?.kept === true && problem === '' && <KeptContent id={id} content={content} />}

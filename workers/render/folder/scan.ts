@@ -2,7 +2,13 @@ import { statSync } from 'node:fs'
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { isLocale } from '../../../src/protocol/locales.js'
-import { isComponent, isTemplate, preferred, TEMPLATE_EXTENSIONS } from '../languages/extensions.js'
+import {
+  isComponent,
+  mayBeTemplate,
+  preferred,
+  TEMPLATE_EXTENSIONS,
+  whyNoTemplate,
+} from '../languages/extensions.js'
 import { type SourceFile, TemplateFailure } from '../template/sourceFile.js'
 
 /** The files of a template folder by purpose. Later code uses their names only, never paths. */
@@ -14,6 +20,8 @@ export interface FolderFiles {
   /** Every file that `mj-include` may include, by name relative to the folder. */
   all: Map<string, SourceFile>
   locales: Map<string, SourceFile>
+  /** Files that look like templates and are none, by the name that the template would have, each with the reason. */
+  notTemplates: Map<string, { file: SourceFile; reason: string }>
   /** Absolute path of `helpers.js`, if it exists. */
   helpers?: string
   /** The files and folders by absolute path, each with its version before it was read. */
@@ -46,18 +54,25 @@ export async function scanFolder(dir: string): Promise<FolderFiles> {
         : `The template folder ${dir} can't be read: ${(error as Error).message}`,
     )
   })
+  if (!statSync(root).isDirectory())
+    throw new TemplateFailure(
+      'TEMPLATE_ERROR',
+      `The template folder ${dir} is a file; name the folder that it is in`,
+    )
   const found: FolderFiles = {
     templates: new Map(),
     partials: new Map(),
     layouts: new Map(),
     all: new Map(),
     locales: new Map(),
+    notTemplates: new Map(),
     watched: new Map([[root, fileVersion(root)]]),
   }
   await scan(root, '', found)
   // Sample data alone is no template.
   for (const [name, { main, text }] of found.templates)
     if (main.size === 0 && text.size === 0) found.templates.delete(name)
+    else found.notTemplates.delete(name)
   return found
 }
 
@@ -120,8 +135,12 @@ function addFile(name: string, file: SourceFile, found: FolderFiles): void {
     if (folder === 'partials') shared(found.partials, extension).set(rest, file)
     return
   }
-  if (isTemplate(file))
-    variant(found, stem, (files, locale) => files.main.set(locale, preferred(files.main.get(locale), file)))
+  if (mayBeTemplate(file)) {
+    const reason = whyNoTemplate(file)
+    if (reason === undefined)
+      variant(found, stem, (files, locale) => files.main.set(locale, preferred(files.main.get(locale), file)))
+    else found.notTemplates.set(stem, { file, reason })
+  }
   if (extension === '.txt') variant(found, stem, (files, locale) => files.text.set(locale, file))
   if (extension === '.json') template(found, stem).sample = file
 }

@@ -13,14 +13,22 @@ export function isComponent(extension: string): boolean {
   return extension === '.tsx' || extension === '.jsx'
 }
 
-/** Whether a file is the main source of a template. HTML without a document is a fragment for `mj-include`. */
-export function isTemplate(file: SourceFile): boolean {
-  const extension = extensionOf(file)
-  // A component that others import has no default export, or is in a folder of components.
-  if (isComponent(extension))
-    return !/(?:^|\/)components\//.test(file.name) && /\bexport\s+default\b|\bas\s+default\b/.test(file.text)
-  if (extension === '.html') return /<(?:!doctype|html|body)\b|\{\{#extend\b/i.test(file.text)
-  return (TEMPLATE_EXTENSIONS as readonly string[]).includes(extension)
+/** Whether a file has the extension of a main source. */
+export function mayBeTemplate(file: SourceFile): boolean {
+  return (TEMPLATE_EXTENSIONS as readonly string[]).includes(extensionOf(file))
+}
+
+/** Returns why a file is not the main source of a template, although it has the extension of one; undefined if it is one. */
+export function whyNoTemplate({ name, text }: SourceFile): string | undefined {
+  const extension = path.posix.extname(name)
+  if (isComponent(extension)) {
+    if (/(?:^|\/)components\//.test(name))
+      return `${name} is in a folder named components, so it is a part of templates`
+    if (/\bexport\s+default\b|\bas\s+default\b/.test(text)) return undefined
+    return `${name} has no default export, so it is a part of templates: export the component as default`
+  }
+  if (extension !== '.html' || /<(?:!doctype|html|body)\b|\{\{#extend\b/i.test(text)) return undefined
+  return `${name} has no <!doctype html>, <html>, or <body>, and extends no layout, so it is a fragment for mj-include: add <!doctype html> to make it a template`
 }
 
 /** Returns the file whose language has precedence. */

@@ -42,7 +42,12 @@ export class FolderTemplates implements TemplateSource {
   async catalogue(): Promise<TemplateListing> {
     const version = await this.#folder.current()
     if (this.#catalogue?.number === version.number) return this.#catalogue.catalogue
-    const catalogue = { templates: await buildManifests(version) }
+    const catalogue: TemplateListing = { templates: await buildManifests(version) }
+    const { notTemplates } = version.files
+    if (notTemplates.size > 0)
+      catalogue.notTemplates = Object.fromEntries(
+        [...notTemplates].map(([name, { reason }]) => [name, reason]),
+      )
     this.#catalogue = { number: version.number, catalogue }
     return catalogue
   }
@@ -113,7 +118,7 @@ export function resolveVariant(
   const template = files.templates.get(name)
   const variants = template === undefined || template.main.size > 0 ? template?.main : template.text
   if (template === undefined || variants === undefined || variants.size === 0)
-    throw unknownTemplateError(name, files.templates.keys())
+    throw unknownTemplateError(name, files.templates.keys(), files.notTemplates.get(name)?.reason)
   const main = selectVariant(template.main, locale)
   const text = selectVariant(template.text, locale)
   if (selectVariant(variants, locale) === undefined) throw missingVariantError(name, variants)

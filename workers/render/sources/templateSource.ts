@@ -45,11 +45,16 @@ export function selectVariant<T>(
   return variants.get(variantFor(locale, (name) => variants.has(name)))
 }
 
-export function unknownTemplateError(name: string, known: Iterable<string>): TemplateFailure {
+/** @param reason why the file of that name is no template */
+export function unknownTemplateError(
+  name: string,
+  known: Iterable<string>,
+  reason?: string,
+): TemplateFailure {
   const names = [...known].slice(0, 20).join(', ')
   return new TemplateFailure(
     'UNKNOWN_TEMPLATE',
-    `Unknown template ${JSON.stringify(name.slice(0, 100))}. Known templates: ${names === '' ? 'none' : names}`,
+    `Unknown template ${JSON.stringify(name.slice(0, 100))}${reason === undefined ? '' : `: ${reason}`}. Known templates: ${names === '' ? 'none' : names}`,
   )
 }
 

@@ -86,7 +86,11 @@ describe('An HTML template', () => {
       'a.mjml':
         '<mjml><mj-body><mj-section><mj-column><mj-text>MJML</mj-text></mj-column></mj-section></mj-body></mjml>',
     })
-    expect((await templates.renderer.catalogue()).templates.map(({ name }) => name)).toEqual(['a'])
+    const { templates: listed, notTemplates } = await templates.renderer.catalogue()
+    expect(listed.map(({ name }) => name)).toEqual(['a'])
+    expect(notTemplates).toEqual({
+      fragment: expect.stringMatching(/^fragment\.html has no <!doctype html>/),
+    })
     expect((await render('a')).html).toContain('MJML')
   })
 
