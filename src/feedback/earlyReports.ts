@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { type RecordChange, type RecordRange, rangeOf, type SharedRecords } from '../queue/records.js'
+import { Fifo } from '../structures/fifo.js'
 import type { CheckedReport } from './deliveryReport.js'
 
 /** Prefix of the keys of reports whose message is not known yet. */
@@ -23,7 +24,7 @@ const MAX_FOR_NAME = 100
 export class EarlyReports {
   readonly #records: SharedRecords
   /** The times at which the reports of this process are dropped, the oldest first. */
-  #kept: number[] = []
+  readonly #kept = new Fifo<number>()
 
   constructor(records: SharedRecords) {
     this.#records = records
@@ -31,8 +32,8 @@ export class EarlyReports {
 
   /** @returns the reports that were kept: the caller must look for their messages again */
   async keep(reports: readonly CheckedReport[], now: number): Promise<readonly CheckedReport[]> {
-    this.#kept = this.#kept.filter((until) => until > now)
-    const early = reports.filter((report) => isEarly(report, now)).slice(0, MAX_KEPT - this.#kept.length)
+    while ((this.#kept.peek() ?? now + 1) <= now) this.#kept.shift()
+    const early = reports.filter((report) => isEarly(report, now)).slice(0, MAX_KEPT - this.#kept.size)
     if (early.length === 0) return early
     const keepUntil = now + KEEP
     const changes = early.flatMap((report) => {
@@ -49,7 +50,7 @@ export class EarlyReports {
 
 /** The names of a report's message that others gave it. */
 export function namesIn({ providerId, messageId }: CheckedReport): string[] {
-  return [providerId, messageId].filter((name) => name !== undefined)
+  return [...new Set([providerId, messageId])].filter((name) => name !== undefined)
 }
 
 /**
