@@ -43,7 +43,7 @@ export class EarlyReports {
       })
     })
     await this.#records.write(changes)
-    for (const _ of early) this.#kept.push(keepUntil)
+    early.forEach(() => this.#kept.push(keepUntil))
     return early
   }
 }

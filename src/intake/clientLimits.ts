@@ -1,4 +1,4 @@
-import { clientNetwork } from '../clientNetwork.js'
+import { clientNetwork } from '../web/clientNetwork.js'
 
 const MINUTE = 60_000
 /** Maximum number of remembered networks and users; the oldest is dropped first. */

@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
-import { clientNetwork } from '../clientNetwork.js'
+import { clientNetwork } from '../web/clientNetwork.js'
 import { ReceivingMemory } from './clientLimits.js'
 import { GuardedConnection } from './guardedConnection.js'
 import { OctetCollector } from './octetCollector.js'

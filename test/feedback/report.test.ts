@@ -175,8 +175,11 @@ describe('a delivery report', () => {
     const { mailer } = await mailerWithInbox()
     const { id } = await mailer.sendAndWait(MAIL)
     let turns = 0
-    const turn = (): void => void (++turns && setImmediate(turn).unref())
-    setImmediate(turn).unref()
+    const turn = (): void => {
+      turns++
+      setImmediate(turn).unref()
+    }
+    turn()
     const detail = '550 no such user '.repeat(30)
     const reports = Array.from({ length: 5_000 }, () => ({ id, state: 'bounced', detail }) as const)
     expect(await mailer.report(reports)).toBe(5_000)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { clientNetwork } from '../src/clientNetwork.js'
-import { FailedLogins } from '../src/intake/clientLimits.js'
+import { FailedLogins } from '../../src/intake/clientLimits.js'
+import { clientNetwork } from '../../src/web/clientNetwork.js'
 
 describe('the network of a client', () => {
   it.each([
