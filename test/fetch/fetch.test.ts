@@ -108,8 +108,8 @@ describe('a fetch handler', () => {
       cancel: cancelled,
     })
     const headers = { ...bearer, 'content-type': 'application/json' }
-    const request = new Request(`${SITE}/mail/messages`, { method: 'POST', duplex: 'half', headers, body })
-    const answer = handler(request)
+    const init: RequestInit & { duplex: 'half' } = { method: 'POST', duplex: 'half', headers, body }
+    const answer = handler(new Request(`${SITE}/mail/messages`, init))
     await many
     vi.advanceTimersByTime(4_999)
     expect(await Promise.race([answer, new Promise((resolve) => setImmediate(resolve, 'none'))])).toBe('none')
