@@ -259,11 +259,11 @@ const boundaries = [
       ...['src/message/addresses.ts', 'src/message/mailFields.ts', 'src/protocol/addressForms.ts'],
       ...['src/protocol/octets.ts', 'src/protocol/octetScan.ts'],
       ...['src/web/listen.ts', 'src/web/parseMime.ts', 'src/web/mimeStructure.ts', 'src/web/smtpPaths.ts'],
-      'src/intake/**',
+      ...['src/web/clientNetwork.ts', 'src/intake/**'],
     ],
     from: [],
     types: true,
-    why: 'The intake stands outside the core: it sees the public surface, how mail is parsed, how addresses, fields, and octets are checked, and how memory is shared.',
+    why: 'The intake stands outside the core: it sees the public surface, how mail is parsed, how addresses, fields, and octets are checked, how clients are told apart, and how memory is shared.',
   },
   {
     in: ['web', 'express', 'fetch', 'inbox', 'dashboard', 'server', 'intake'].map((part) => `src/${part}/**`),

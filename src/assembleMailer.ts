@@ -116,7 +116,9 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       observer,
       safeMode: options.safeMode,
       suppressions: suppressionLookup,
-      providerIndex: new ProviderIndex(queue, retain, logger),
+      providerIndex: new ProviderIndex(queue, retain, logger, async (early) =>
+        (await feedback()).take(early),
+      ),
       loadRules: options,
       templateVersion: (template) => templates.manifests.get(template)?.version,
       ...(queue.allowances === undefined ? {} : { allowances: queue.allowances }),

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { parse, serialize } from 'cookie'
 import type { Request, RequestHandler, Response } from 'express'
 import { FOREIGN_REQUEST, isSafe, originOf } from '../web/access.js'
+import { clientNetwork } from '../web/clientNetwork.js'
 import { type Allow, type Scope, SCOPES } from '../web/middleware.js'
 import { sendProblem } from '../web/problem.js'
 import { type Auth, LoginRateLimit, SESSION_AGE, Sessions, type Token, tokensOf } from './session.js'
@@ -161,7 +162,7 @@ export class Authenticator {
 
   /** Checks a token, and counts it if it is wrong. */
   #check(presented: string, request: Request): Presented {
-    const address = request.ip ?? 'unknown'
+    const address = clientNetwork(request.ip ?? 'unknown')
     const token = this.#tokenOf(presented)
     const wait = this.#rateLimit.wait(address, token)
     if (wait > 0) return { wait }

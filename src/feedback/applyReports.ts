@@ -21,9 +21,10 @@ export function applyReports(
   now: number,
 ): Reported {
   const changes: DeliveryChange[] = []
+  const finder = new RecipientFinder(state.recipients)
   for (const report of reports) {
     const { delivery } = report
-    const recipient = reportedRecipient(state.recipients, report)
+    const recipient = finder.find(report)
     const joined = recipient && joinDelivery(recipient.delivery, delivery)
     if (recipient === undefined || joined === undefined || !isAbout(recipient, state, delivery)) continue
     recipient.delivery = joined
@@ -45,18 +46,39 @@ export function isAbout(
   return status === 'sent' || (uncertain && unverified !== true && code !== 'SUPPRESSED')
 }
 
-/** Finds the recipient that a report names, as suppressed addresses are compared; by default the only one. */
-export function reportedRecipient<R extends Pick<RecipientState, 'address'>>(
-  recipients: readonly R[],
-  { recipient: address, orOnly }: Pick<RecipientReport, 'recipient' | 'orOnly'>,
-): R | undefined {
-  const only = recipients.length === 1 ? recipients[0] : undefined
-  if (address === undefined) return only
-  const exact = recipients.find((recipient) => recipient.address === address)
-  if (exact !== undefined) return exact
-  const key = suppressionKey(address)
-  const found = recipients.find((recipient) => suppressionKey(recipient.address) === key)
-  return found ?? (orOnly === true ? only : undefined)
+/**
+ * Finds the recipients of a message that reports name, as suppressed addresses are compared; by default the only one. Any number of
+ * reports takes time that is linear in it and in the number of recipients.
+ */
+export class RecipientFinder<R extends Pick<RecipientState, 'address'>> {
+  readonly #recipients: readonly R[]
+  #byAddress: ReadonlyMap<string, R> | undefined
+  #byKey: ReadonlyMap<string, R> | undefined
+
+  constructor(recipients: readonly R[]) {
+    this.#recipients = recipients
+  }
+
+  find({
+    recipient: address,
+    key,
+    orOnly,
+  }: Pick<RecipientReport, 'recipient' | 'key' | 'orOnly'>): R | undefined {
+    const only = this.#recipients.length === 1 ? this.#recipients[0] : undefined
+    if (address === undefined) return only
+    this.#byAddress ??= this.#indexed((of) => of)
+    const exact = this.#byAddress.get(address)
+    if (exact !== undefined) return exact
+    this.#byKey ??= this.#indexed(suppressionKey)
+    return this.#byKey.get(key ?? suppressionKey(address)) ?? (orOnly === true ? only : undefined)
+  }
+
+  /** The first of several recipients counts. */
+  #indexed(form: (address: string) => string): Map<string, R> {
+    return new Map(
+      this.#recipients.map((recipient) => [form(recipient.address), recipient] as const).reverse(),
+    )
+  }
 }
 
 /** Settles a message that waits although nothing is open any more. */

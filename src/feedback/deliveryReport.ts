@@ -58,7 +58,11 @@ export interface CheckedReport {
   providerId?: string
   recipient?: string
   /** As in {@link RecipientReport}. */
+  key?: string
+  /** As in {@link RecipientReport}. */
   orOnly?: true
+  /** Whether it names its message by an id that may be stored later: see `earlyReports.ts`. */
+  mayBeEarly?: true
   delivery: Delivery
 }
 
@@ -103,6 +107,7 @@ export function checkReport(value: unknown, path: string, now: number): CheckedR
     if (report[key] !== undefined) checked[key] = check.string(report[key], at(key), MAX_ID)
   if (checked.id === undefined && checked.messageId === undefined && checked.providerId === undefined)
     check.fail(at('id'), 'name the message with id, messageId or providerId')
+  if (checked.id === undefined) checked.mayBeEarly = true
   if (report['recipient'] !== undefined)
     checked.recipient = parseAddress(report['recipient'], at('recipient'), check)
   const { delivery } = checked
@@ -119,7 +124,7 @@ export function checkReport(value: unknown, path: string, now: number): CheckedR
 }
 
 /** Fills in what a bounce or a delay is about, from what the server said. */
-export function complete(delivery: Delivery): void {
+export function complete(delivery: Omit<Delivery, 'at'>): void {
   if (delivery.state !== 'bounced' && delivery.state !== 'delayed') return
   const { enhanced, detail: text } = delivery
   const kind = categorize({ enhanced, text })

@@ -41,6 +41,8 @@ export interface Delivery {
 export interface RecipientReport {
   /** Absent if the report is about the message's only recipient. */
   recipient?: string
+  /** The form of the recipient in which addresses are compared, if it is known already. */
+  key?: string
   /**
    * Whether the report has the token of this message: then, if the recipient is unknown, it is about its only one. The token is the
    * same for all recipients, so each of them could report another: it suppresses the only one, and nobody of several.

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
 import { isId } from '../message/ids.js'
 import type { MessageState } from '../message/messageState.js'
-import { withReports } from '../queue/actions.js'
+import { conflict, withReports } from '../queue/actions.js'
 import type { QueueDriver } from '../queue/driver.js'
 import type { SharedRecord } from '../queue/records.js'
 import { type Suppression, suppressionKey } from '../suppressions/suppression.js'
 import type { Suppressions } from '../suppressions/suppressions.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { isPlainObject, Validator } from '../validation.js'
-import { isAbout, reportedRecipient } from './applyReports.js'
+import { isAbout, RecipientFinder } from './applyReports.js'
 import type { BouncePlan } from './bounceAddress.js'
 import {
   type CheckedReport,
@@ -20,6 +21,7 @@ import {
   type ReportOptions,
 } from './deliveryReport.js'
 import { joinDelivery, reasonToSuppress, type RecipientReport } from './deliveryStates.js'
+import { EarlyReports, namesIn } from './earlyReports.js'
 import { rangeOfProviderId } from './providerIds.js'
 
 export interface FeedbackDependencies {
@@ -32,6 +34,8 @@ export interface FeedbackDependencies {
 
 /** Reports of one call. */
 const MAX_REPORTS = 10_000
+/** Reports that are checked in one turn of the event loop. */
+const STEP = 100
 /** Messages that are changed at the same time. */
 const CONCURRENCY = 200
 /** Milliseconds between two attempts to report on a message that is being sent, and how often that is tried. */
@@ -49,9 +53,11 @@ const check: Validator = new Validator('INVALID_MESSAGE')
  */
 export class Feedback {
   readonly #parts: FeedbackDependencies
+  readonly #early: EarlyReports
 
   constructor(parts: FeedbackDependencies) {
     this.#parts = parts
+    this.#early = new EarlyReports(parts.queue.records)
   }
 
   /**
@@ -68,6 +74,7 @@ export class Feedback {
     const invalid: ThreadpostError[] = []
     for (const [index, report] of list.entries()) {
       const path = Array.isArray(input) ? `[${index}]` : ''
+      if (index % STEP === STEP - 1) await nextTurn()
       try {
         if (isPlainObject(report) && 'raw' in report)
           checked.push(...(await this.#readMail(report, path, now)))
@@ -106,7 +113,10 @@ export class Feedback {
   async take(reports: readonly CheckedReport[]): Promise<number> {
     const byMessage = new Map<string, RecipientReport[]>()
     const ids = await this.#idsOf(reports)
-    for (const [index, { recipient, orOnly, delivery }] of reports.entries()) {
+    const unknown = reports.filter((_, index) => ids[index] === undefined)
+    const early = await this.#early.keep(unknown, Date.now())
+    if (early.length > 0) for (const [index, id] of (await this.#idsOf(reports)).entries()) ids[index] ??= id
+    for (const [index, { recipient, key, orOnly, delivery }] of reports.entries()) {
       const id = ids[index]
       if (id === undefined) continue
       const group = byMessage.get(id) ?? []
@@ -114,6 +124,7 @@ export class Feedback {
       group.push({
         delivery,
         ...(recipient === undefined ? {} : { recipient }),
+        ...(key === undefined ? {} : { key }),
         ...(orOnly === undefined ? {} : { orOnly }),
       })
     }
@@ -132,31 +143,30 @@ export class Feedback {
   /** The ids of the messages, as far as they are known. */
   async #idsOf(reports: readonly CheckedReport[]): Promise<(string | undefined)[]> {
     const ids = reports.map(({ id, messageId }) => (id !== undefined && isId(id) ? id : idIn(messageId)))
-    const sought = reports.flatMap(({ providerId, messageId }, index) =>
-      ids[index] !== undefined
-        ? []
-        : [providerId, messageId].flatMap((name) => (name === undefined ? [] : [{ index, name }])),
+    // Reports of one mail or batch name the same message many times.
+    const names = new Set(
+      reports.flatMap((report, index) => (ids[index] === undefined ? namesIn(report) : [])),
     )
-    if (sought.length === 0) return ids
+    if (names.size === 0) return ids
     const { records } = this.#parts.queue
-    const found = await records.read(sought.map(({ name }) => rangeOfProviderId(name)))
-    for (const [place, { index }] of sought.entries()) ids[index] ??= documentOf(found[place])
-    return ids
+    const found = await records.read([...names].map(rangeOfProviderId))
+    const known = new Map([...names].map((name, place) => [name, documentOf(found[place])]))
+    return ids.map((id, index) => id ?? namesIn(reports[index]!).flatMap((name) => known.get(name) ?? [])[0])
   }
 
   /** @returns how many of the reports are about a recipient to whom the message was sent */
   async #store(id: string, reports: readonly RecipientReport[]): Promise<number> {
     const { queue } = this.#parts
     try {
-      await this.#suppress(id, reports)
       let matched = 0
-      await this.#retrying(() =>
-        queue.change(id, (target) => {
+      await this.#retrying(async () => {
+        await this.#suppress(id, reports)
+        await queue.change(id, (target) => {
           const reported = withReports(reports)(target)
           matched = matchesIn(target.state, reports)
           return reported
-        }),
-      )
+        })
+      })
       return matched
     } catch (error) {
       if (error instanceof ThreadpostError && error.code === 'NOT_FOUND') return 0
@@ -170,10 +180,13 @@ export class Feedback {
     if (!reports.some(({ delivery }) => reasonToSuppress(delivery) !== undefined)) return
     const message = await queue.find(id)
     if (message === undefined) return
+    // Which recipients it was sent to is known once its outcome is stored.
+    if (message.status === 'sending') throw conflict(id, 'is being sent; its outcome comes before reports')
+    const finder = new RecipientFinder(message.recipients)
     const entries = reports.flatMap((report): Suppression[] => {
       const { delivery } = report
       const reason = reasonToSuppress(delivery)
-      const recipient = reportedRecipient(message.recipients, report)
+      const recipient = finder.find(report)
       if (reason === undefined || recipient === undefined || !isAbout(recipient, message, delivery)) return []
       if (report.orOnly === true && message.recipients.length > 1) return []
       if (joinDelivery(recipient.delivery, delivery) === undefined) return []
@@ -240,8 +253,9 @@ function documentOf(records: readonly SharedRecord[] = []): string | undefined {
 }
 
 function matchesIn(state: MessageState, reports: readonly RecipientReport[]): number {
+  const finder = new RecipientFinder(state.recipients)
   return reports.filter((report) => {
-    const recipient = reportedRecipient(state.recipients, report)
+    const recipient = finder.find(report)
     return recipient !== undefined && isAbout(recipient, state, report.delivery)
   }).length
 }

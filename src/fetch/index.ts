@@ -26,7 +26,7 @@ import { ThreadpostError } from '../index.js'
 import type { Mailer } from '../mailer.js'
 import { UNKNOWN_CLIENT } from '../web/access.js'
 import type { Middleware } from '../web/middleware.js'
-import { notFound, unexpected } from '../web/problem.js'
+import { newProblem, notFound, unexpected } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
 
 /** A handler for every server that speaks the Fetch API (WHATWG), and for those on Node's `http`. */
@@ -60,6 +60,12 @@ export interface MountOptions {
    * @default 0
    */
   trustProxy?: number
+  /**
+   * Milliseconds within which the body of a `Request` must be complete; otherwise the response is 408. Servers on `node:http` have their
+   * own limit, `requestTimeout`.
+   * @default 60_000
+   */
+  bodyTimeout?: number
 }
 
 const Mount = z.strictObject({
@@ -69,6 +75,7 @@ const Mount = z.strictObject({
     .regex(/^\/[\w.~/-]*$/, "must be a path that starts with a slash, such as '/mail'")
     .default('/'),
   trustProxy: z.int().min(0).max(100).default(0),
+  bodyTimeout: z.int().min(1).max(86_400_000).default(60_000),
 })
 
 /** The HTTP API of a mailer and its dashboard: see {@link mailRouter}. @throws ThreadpostError `INVALID_OPTIONS` */
@@ -108,10 +115,15 @@ function mounted<T extends MountOptions>(
   options: T,
   routerOf: (own: Omit<T, keyof MountOptions>) => Middleware,
 ): FetchHandler {
-  const { base: givenBase, trustProxy: givenProxies, ...own } = (options as T | undefined) ?? ({} as T)
-  const { base, trustProxy } = checked(
+  const {
+    base: givenBase,
+    trustProxy: givenProxies,
+    bodyTimeout: givenTimeout,
+    ...own
+  } = (options as T | undefined) ?? ({} as T)
+  const { base, trustProxy, bodyTimeout } = checked(
     Mount,
-    { base: givenBase, trustProxy: givenProxies },
+    { base: givenBase, trustProxy: givenProxies, bodyTimeout: givenTimeout },
     'INVALID_OPTIONS',
   )
   const app = express()
@@ -129,7 +141,7 @@ function mounted<T extends MountOptions>(
   }
   return Object.assign(
     async (request: Request, client: { remoteAddress?: string | undefined } = {}) =>
-      respond(handle, request, client.remoteAddress),
+      respond(handle, request, bodyTimeout, client.remoteAddress),
     { node },
   )
 }
@@ -158,7 +170,12 @@ const OF_CONNECTION = new Set([
  * Runs a handler of `node:http` for a request of the Fetch API. Node's HTTP server and client speak over a pair of streams in
  * memory, so that streaming, backpressure, and disconnects are those of a real connection.
  */
-function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN_CLIENT): Promise<Response> {
+function respond(
+  handle: Middleware,
+  request: Request,
+  bodyTimeout: number,
+  remoteAddress = UNKNOWN_CLIENT,
+): Promise<Response> {
   if (request.bodyUsed)
     throw new ThreadpostError(
       'INVALID_OPTIONS',
@@ -202,8 +219,17 @@ function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN_C
     outgoing.on('error', fail)
     outgoing.once('response', (incoming) => resolve(responseOf(method, incoming)))
     if (body === null) outgoing.end()
-    // Without a response, the error of the connection says why. With one, the rest of the body was not needed.
-    else pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing).catch(() => undefined)
+    else {
+      const timer = setTimeout(() => {
+        resolve(timedOut(bodyTimeout))
+        outgoing.destroy()
+      }, bodyTimeout)
+      timer.unref()
+      pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing)
+        // Without a response, the error of the connection says why. With one, the rest of the body was not needed.
+        .catch(() => undefined)
+        .finally(() => clearTimeout(timer))
+    }
   })
 }
 
@@ -211,6 +237,15 @@ function respond(handle: Middleware, request: Request, remoteAddress = UNKNOWN_C
 function headerSize(path: string, headers: Record<string, string>): number {
   const fields = Object.entries(headers).map(([name, value]) => name.length + value.length + 4)
   return fields.reduce((sum, length) => sum + length, path.length)
+}
+
+function timedOut(bodyTimeout: number): Response {
+  const problem = newProblem(
+    'REQUEST_TIMEOUT',
+    `The body was not complete within ${bodyTimeout} ms (bodyTimeout).`,
+  )
+  const headers = { 'content-type': 'application/problem+json; charset=utf-8' }
+  return new Response(JSON.stringify(problem), { status: problem.status, headers })
 }
 
 /** Statuses without a body (Fetch standard, section 2.2.3). */

@@ -1,5 +1,7 @@
+import { clientNetwork } from '../web/clientNetwork.js'
+
 const MINUTE = 60_000
-/** Maximum number of remembered addresses; the oldest is dropped first. */
+/** Maximum number of remembered networks and users; the oldest is dropped first. */
 const MAX_ADDRESSES = 10_000
 
 /** Memory for messages that are being received. One client can take at most half of it, so that slow clients leave room for others. */
@@ -33,7 +35,7 @@ export class ReceivingMemory {
 }
 
 /**
- * Limits the rate of wrong passwords by address. Once the limit is reached, a right password is refused as well, or it would tell a
+ * Limits the rate of wrong passwords by network. Once the limit is reached, a right password is refused as well, or it would tell a
  * guess from the others; except for a user who had logged in from there before.
  */
 export class FailedLogins {
@@ -48,7 +50,7 @@ export class FailedLogins {
 
   /** Whether an attempt is refused. @param user if the password is right */
   refuses(address: string, user: string | undefined): boolean {
-    const failures = this.#failures.get(address)
+    const failures = this.#failures.get(clientNetwork(address))
     if (failures === undefined || failures.since + MINUTE <= Date.now() || failures.count < this.#limit)
       return false
     return user === undefined || !this.#known.has(keyOf(address, user))
@@ -61,19 +63,20 @@ export class FailedLogins {
 
   failed(address: string): void {
     const now = Date.now()
-    const failures = this.#failures.get(address)
+    const network = clientNetwork(address)
+    const failures = this.#failures.get(network)
     if (failures !== undefined && failures.since + MINUTE > now) {
       failures.count++
       return
     }
-    this.#failures.delete(address)
+    this.#failures.delete(network)
     makeRoom(this.#failures)
-    this.#failures.set(address, { count: 1, since: now })
+    this.#failures.set(network, { count: 1, since: now })
   }
 }
 
 function keyOf(address: string, user: string): string {
-  return `${address} ${user}`
+  return `${clientNetwork(address)} ${user}`
 }
 
 function makeRoom(remembered: Set<string> | Map<string, unknown>): void {

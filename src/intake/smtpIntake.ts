@@ -66,11 +66,14 @@ function replyFor({ id, duplicate, durable }: Receipt): string {
   return `${duplicate ? 'Already queued as' : 'Queued as'} ${id}${durable ? '' : ', in memory only'}`
 }
 
+/** Bytes of a report that are read, and so need a copy. */
+const REPORT_READ = 4 * 1024 * 1024
+
 /** Hands a report to the mailer. The address that it was sent to names the message, and is added as Delivered-To; without it, nothing proves the report. */
 async function takeReport(mailer: Mailer, octets: Buffer, to: readonly string[]): Promise<string> {
   const fields = to.map((address) => `Delivered-To: ${address}\r\n`).join('')
   const matched = await mailer.report({
-    raw: Buffer.concat([Buffer.from(fields), octets]),
+    raw: Buffer.concat([Buffer.from(fields), octets.subarray(0, REPORT_READ)]),
     unverified: true,
   })
   // A report about an unknown message is no reason for the server to report that in turn.

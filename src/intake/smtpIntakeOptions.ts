@@ -38,7 +38,7 @@ export interface IntakeTls {
 export interface SmtpIntakeLimits {
   /** Maximum number of open connections. @default 500 */
   connections?: number
-  /** Maximum number of open connections from one address. @default 100 */
+  /** Maximum number of open connections from one address, or one /64 network of IPv6. @default 100 */
   connectionsPerClient?: number
   /** Maximum number of recipients of one message. @default 50, the default of the mailer's `limits.recipients` */
   recipients?: number
@@ -56,7 +56,7 @@ export interface SmtpIntakeLimits {
   transfer?: number
   /** Maximum number of commands between two messages, besides those that name accepted recipients. @default 100 */
   commands?: number
-  /** Maximum number of wrong passwords from one address in a minute. @default 20 */
+  /** Maximum number of wrong passwords from one address, or one /64 network of IPv6, in a minute. @default 20 */
   failedLogins?: number
 }
 

@@ -1,5 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
+import { clientNetwork } from '../web/clientNetwork.js'
 import { ReceivingMemory } from './clientLimits.js'
 import { GuardedConnection } from './guardedConnection.js'
 import { OctetCollector } from './octetCollector.js'
@@ -135,7 +136,7 @@ export class SubmissionServer {
   /** Counts a connection, unless there are too many. */
   #admit(socket: Socket, handshake: boolean): boolean {
     const { connections, connectionsPerClient } = this.#settings.limits
-    const address = socket.remoteAddress
+    const address = socket.remoteAddress && clientNetwork(socket.remoteAddress)
     const open = address === undefined ? 0 : (this.#byAddress.get(address) ?? 0)
     if (address === undefined || open >= connectionsPerClient || this.#admitted >= connections) {
       socket.on('error', () => undefined)
@@ -199,7 +200,7 @@ export class SubmissionServer {
       return
     }
     connection.messageStarted()
-    const client = submitter.user ?? session.remoteAddress
+    const client = submitter.user ?? clientNetwork(session.remoteAddress)
     const collector = new OctetCollector(size, this.#settings.size)
     let taken = 0
     let full = false

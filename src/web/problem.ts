@@ -12,6 +12,7 @@ export type ProblemCode =
   | 'MISDIRECTED_REQUEST'
   | 'UNREADABLE_BODY'
   | 'METHOD_NOT_ALLOWED'
+  | 'REQUEST_TIMEOUT'
   | 'TOO_MANY_REQUESTS'
 
 /** An error response (RFC 9457), with the code and the field. */
@@ -47,6 +48,7 @@ const STATUS_OF: Record<ProblemCode, number> = {
   MISDIRECTED_REQUEST: 421,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
+  REQUEST_TIMEOUT: 408,
   CONFLICT: 409,
   IDEMPOTENCY_CONFLICT: 409,
   TOO_LARGE: 413,
@@ -67,6 +69,7 @@ const TITLES: Record<number, string> = {
   403: 'Not allowed',
   404: 'Not found',
   405: 'Method not allowed',
+  408: 'Request timeout',
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported media type',
@@ -101,7 +104,7 @@ function extraOf({ path, paths, id, accepted }: ThreadpostError): Extra {
   }
 }
 
-function newProblem(code: ProblemCode, detail: string, fields: Extra): Problem {
+export function newProblem(code: ProblemCode, detail: string, fields: Extra = {}): Problem {
   const status = STATUS_OF[code]
   return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail, code, ...fields }
 }

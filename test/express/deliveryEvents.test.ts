@@ -1,4 +1,6 @@
 import { createHmac, createSign, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import express from 'express'
 import type { Delivery, Mailer } from 'threadpost'
 import { deliveryEventsRouter, type DeliveryEventsOptions } from 'threadpost/express'
@@ -436,6 +438,28 @@ describe('a request', () => {
     ]
     const answer = await post('brevo', events, authorization)
     expect(answer).toMatchObject({ status: 200, body: { matched: 1, unmatched: 5_000, ignored: 4_999 } })
+  })
+
+  it('that ends in the middle of its body is no defect, which the host would log', async () => {
+    const { mailer } = await mailerWithInbox()
+    const errors: unknown[] = []
+    const defect: express.ErrorRequestHandler = (error, _request, response, _next) => {
+      errors.push(error)
+      response.end()
+    }
+    const closed: Promise<unknown>[] = []
+    const app = express().use((_request, response, next) => {
+      closed.push(once(response, 'close'))
+      next()
+    })
+    const base = await listen(app.use(deliveryEventsRouter(mailer, options), defect))
+    const socket = connect(Number(new URL(base).port), '127.0.0.1')
+    socket.write('POST /brevo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{')
+    await expect.poll(() => closed.length).toBe(1)
+    socket.destroy()
+    await closed[0]
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(errors).toEqual([])
   })
 
   it('is answered with 503 while the events can not be stored', async () => {

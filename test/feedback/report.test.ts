@@ -2,6 +2,7 @@ import { type DeliveryEvent, DELIVERY_STATES, explain, type Mailer } from 'threa
 import { describe, expect, it } from 'vitest'
 import { describeOnEveryQueue } from '../support/everyQueue.js'
 import { mailerWithInbox, testMailer } from '../support/mailer.js'
+import { ScriptedServer } from '../support/scriptedServer.js'
 
 const MAIL = { to: 'ada@example.com', subject: 'Hello', text: 'Hello' }
 
@@ -96,6 +97,22 @@ describeOnEveryQueue('delivery reports', (newQueue, durable) => {
     })
   })
 
+  it('wait for the message if they come before the id that they name is stored', async () => {
+    const { mailer } = await mailerWithInbox({ queue: await newQueue() })
+    const events = collected(mailer)
+    const own = { messageId: '<early@acme.example>' }
+    const report = { ...own, recipient: 'ADA@example.com', detail: '550 5.1.1 no such user' } as const
+    expect(await mailer.report({ ...report, state: 'delivered' })).toBe(0)
+    expect(await mailer.report([{ ...report, state: 'bounced' }])).toBe(0)
+    expect(await mailer.report({ ...report, state: 'complained', at: Date.now() - 3_600_000 })).toBe(0)
+    expect((await mailer.stats()).unmatchedReports).toBe(3)
+    const { id } = await mailer.sendAndWait({ ...MAIL, ...own })
+    const delivery = async () => (await mailer.find(id))?.recipients[0]?.delivery?.state
+    await expect.poll(delivery, { timeout: 20_000 }).toBe('bounced')
+    expect(events.at(-1)).toMatchObject({ id, recipient: 'ada@example.com', delivery: { state: 'bounced' } })
+    await expect.poll(() => mailer.suppressions.has('ada@example.com'), { timeout: 20_000 }).toBe(true)
+  })
+
   it('end a wait for the delivery', async () => {
     const queue = await newQueue()
     const { mailer } = await mailerWithInbox({ queue })
@@ -133,6 +150,41 @@ describe('a delivery report', () => {
     expect((await mailer.stats()).unmatchedReports).toBe(6)
     expect((await mailer.suppressions.list()).suppressions).toEqual([])
     expect(events).toEqual([])
+  })
+
+  it('about a dead mailbox suppresses it, even if it comes while the message is being sent', async () => {
+    let sent: () => void = () => undefined
+    const reported = new Promise<void>((resolve) => (sent = resolve))
+    const server = await ScriptedServer.start({
+      dot: async () => {
+        await reported
+        return '250 2.0.0 taken'
+      },
+    })
+    const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}` })
+    const { id } = await mailer.send(MAIL)
+    await expect.poll(() => server.messages.length).toBe(1)
+    const report = mailer.report({ id, state: 'bounced', detail: '550 5.1.1 no such user' })
+    // It looks at the message at least once before the server answers.
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    sent()
+    expect(await report).toBe(1)
+    expect(await mailer.suppressions.has('ada@example.com')).toBe(true)
+  })
+
+  it('is one of thousands that leave room for other work', async () => {
+    const { mailer } = await mailerWithInbox()
+    const { id } = await mailer.sendAndWait(MAIL)
+    let turns = 0
+    const turn = (): void => {
+      turns++
+      setImmediate(turn).unref()
+    }
+    turn()
+    const detail = '550 no such user '.repeat(30)
+    const reports = Array.from({ length: 5_000 }, () => ({ id, state: 'bounced', detail }) as const)
+    expect(await mailer.report(reports)).toBe(5_000)
+    expect(turns).toBeGreaterThan(40)
   })
 
   it.each([

@@ -11,4 +11,29 @@ describe('the thread that reads reports', () => {
       expect(result).toMatchObject({ status: 'rejected', reason: { code: 'QUEUE_UNAVAILABLE' } })
     expect(await reportReader().read(raw)).toMatchObject({ source: 'other', reports: [] })
   })
+
+  it('derives all that depends on the length of texts', async () => {
+    const raw = [
+      'Content-Type: multipart/report; report-type=delivery-status; boundary=b',
+      '',
+      '--b',
+      'Content-Type: message/delivery-status',
+      '',
+      'Reporting-MTA: dns; mx.example',
+      '',
+      'Final-Recipient: rfc822; ADA@Bücher.example',
+      'Action: failed',
+      `Diagnostic-Code: smtp; 550 5.1.1 no such user${' x'.repeat(50_000)}`,
+      '--b--',
+    ]
+    const mail = await reportReader().read(Buffer.from(raw.join('\r\n')))
+    expect(mail?.reports).toMatchObject([
+      {
+        recipient: 'ADA@Bücher.example',
+        key: 'ada@xn--bcher-kva.example',
+        delivery: { state: 'bounced', source: 'dsn', category: 'mailbox', permanent: true },
+      },
+    ])
+    expect(mail?.reports[0]?.delivery.detail?.length).toBeLessThanOrEqual(500)
+  })
 })

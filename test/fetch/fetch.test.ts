@@ -2,9 +2,10 @@ import { serve as serveHono } from '@hono/node-server'
 import express from 'express'
 import { Hono } from 'hono'
 import { deliveryEventsHandler, inboxHandler, mailHandler, unsubscribeHandler } from 'threadpost/fetch'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { json, listen, MAIL } from '../support/api.js'
 import { mailerWithInbox } from '../support/mailer.js'
+import { stopClock } from '../support/stoppedClock.js'
 
 const SITE = 'http://app.example'
 const bearer = { authorization: 'Bearer a-secret-of-16-letters' }
@@ -87,6 +88,39 @@ describe('a fetch handler', () => {
     }
   })
 
+  it.each([
+    ['in small pieces', 1],
+    ['beyond every limit', 65_536],
+  ])('answers a body without an end with 408, and stops reading it: %s', async (_, size) => {
+    stopClock()
+    const { handler } = await mounted({ bodyTimeout: 5_000 })
+    let pulled = 0
+    let reached: () => void = () => undefined
+    let cancelled: () => void = () => undefined
+    const many = new Promise<void>((resolve) => (reached = resolve))
+    const stopped = new Promise<void>((resolve) => (cancelled = resolve))
+    const body = new ReadableStream({
+      async pull(controller) {
+        await new Promise((resolve) => setImmediate(resolve))
+        controller.enqueue(new Uint8Array(size))
+        if (++pulled === 300) reached()
+      },
+      cancel: cancelled,
+    })
+    const headers = { ...bearer, 'content-type': 'application/json' }
+    const init: RequestInit & { duplex: 'half' } = { method: 'POST', duplex: 'half', headers, body }
+    const answer = handler(new Request(`${SITE}/mail/messages`, init))
+    await many
+    vi.advanceTimersByTime(4_999)
+    expect(await Promise.race([answer, new Promise((resolve) => setImmediate(resolve, 'none'))])).toBe('none')
+    vi.advanceTimersByTime(1)
+    const response = await answer
+    expect(response.status).toBe(408)
+    expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+    expect(await response.json()).toMatchObject({ code: 'REQUEST_TIMEOUT', status: 408 })
+    await stopped
+  })
+
   it('rejects when the request is aborted before it is answered, or was read', async () => {
     const { handler, call } = await mounted()
     const gone = call('/mail/stats', { headers: bearer, signal: AbortSignal.abort(new Error('gone')) })
@@ -165,6 +199,7 @@ describe('a fetch handler', () => {
     for (const make of [
       () => mailHandler(mailer, { auth, base: 'mail' }),
       () => mailHandler(mailer, { auth, trustProxy: -1 }),
+      () => mailHandler(mailer, { auth, bodyTimeout: 0 }),
       () => mailHandler(mailer, { auth, based: '/' } as never),
       () => mailHandler(mailer, undefined as never),
       () => inboxHandler(inbox, { trust: 1 } as never),

@@ -163,14 +163,20 @@ async function bodyOf(request: Request, limit: number, response: Response): Prom
   }
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) {
-      response.set('Connection', 'close')
-      sendProblem(response, 'TOO_LARGE', `The body is larger than ${limit} bytes (bodyLimit).`)
-      return undefined
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > limit) {
+        response.set('Connection', 'close')
+        sendProblem(response, 'TOO_LARGE', `The body is larger than ${limit} bytes (bodyLimit).`)
+        return undefined
+      }
+      chunks.push(chunk)
     }
-    chunks.push(chunk)
+  } catch {
+    // The client went away: that is no defect, which the host would log.
+    sendProblem(response, 'UNREADABLE_BODY', 'The body arrived incomplete.')
+    return undefined
   }
   return Buffer.concat(chunks)
 }

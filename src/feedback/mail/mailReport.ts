@@ -38,6 +38,8 @@ export const MAX_READ = 4 * 1024 * 1024
 const MAX_RETURNED = 256 * 1024
 const MAX_REPORTS = 1_000
 const MAX_ADDRESSES = 20
+/** Characters of an address with its type, each encoded as three (RFC 3461 section 4). */
+const MAX_TYPED = 1_000
 const MAX_TEXT = 64 * 1024
 
 /** Reads a mail in linear time. Any input is accepted. */
@@ -155,7 +157,7 @@ function statusReports(
 
 /** An address with its type (RFC 3464 section 2.3.1): `rfc822;ada@example.com`. A type `rfc822` may be encoded as xtext (RFC 3461). */
 function typedAddress(value: string | undefined): string | undefined {
-  const [, type = '', text = ''] = /^\s*([\w-]+)\s*;(.*)$/.exec(value ?? '') ?? []
+  const [, type = '', text = ''] = /^\s*([\w-]+)\s*;(.*)$/.exec(value?.slice(0, MAX_TYPED) ?? '') ?? []
   if (!/^(?:rfc822|utf-8)$/i.test(type)) return undefined
   const address = text
     .trim()

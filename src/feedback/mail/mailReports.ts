@@ -1,11 +1,11 @@
 import { ThreadpostError } from '../../errors.js'
-import { addressKey } from '../../protocol/addressForms.js'
 import { packagedFile } from '../../protocol/threadFile.js'
 import { ThreadReader } from '../../web/threadReader.js'
 import { type BouncePlan, idInBounceAddress } from '../bounceAddress.js'
-import { type CheckedReport, cleanDetail, complete } from '../deliveryReport.js'
+import type { CheckedReport } from '../deliveryReport.js'
 import type { Delivery } from '../deliveryStates.js'
-import { MAX_READ, type MailReport, type ReportMail } from './mailReport.js'
+import { MAX_READ } from './mailReport.js'
+import type { ReadMail, ReadReport } from './readReports.js'
 
 /** A report that a server dates further ahead, or before, has a wrong clock. */
 const MAX_AHEAD = 24 * 60 * 60 * 1000
@@ -16,13 +16,13 @@ const TIMEOUT = 10_000
 /** Megabytes that the thread may use. */
 const MEMORY = 128
 
-let reader: ThreadReader<ReportMail> | undefined
+let reader: ThreadReader<ReadMail> | undefined
 
 /** Returns a thread that reads mails with reports. @param timeout milliseconds for reading one mail */
-export function reportReader(timeout: number = TIMEOUT): ThreadReader<ReportMail> {
+export function reportReader(timeout: number = TIMEOUT): ThreadReader<ReadMail> {
   return new ThreadReader({
-    file: packagedFile('src/feedback/mail/mailReport.js', 'the code that reads reports'),
-    name: 'readReportMail',
+    file: packagedFile('src/feedback/mail/readReports.js', 'the code that reads reports'),
+    name: 'readReports',
     timeout,
     memory: MEMORY,
     failure: () =>
@@ -38,7 +38,7 @@ export function reportReader(timeout: number = TIMEOUT): ThreadReader<ReportMail
  * @returns undefined if it can't be read
  * @throws ThreadpostError `QUEUE_UNAVAILABLE` if the thread ended before that
  */
-export function readMail(raw: Uint8Array): Promise<ReportMail | undefined> {
+export function readMail(raw: Uint8Array): Promise<ReadMail | undefined> {
   return (reader ??= reportReader()).read(raw.subarray(0, MAX_READ))
 }
 
@@ -48,34 +48,25 @@ export function readMail(raw: Uint8Array): Promise<ReportMail | undefined> {
  * may have sent the mail, a report without one is unverified.
  */
 export function reportsOfMail(
-  mail: ReportMail,
+  mail: ReadMail,
   bounces: BouncePlan | undefined,
   unverified: boolean,
   now: number,
 ): CheckedReport[] {
   const id = bounces && mail.addresses.map((address) => idInBounceAddress(bounces, address)).find(Boolean)
   const [messageId] = mail.messageIds
-  return mail.reports.flatMap((report): CheckedReport[] => {
-    const delivery = toDelivery(report, mail.source, now)
-    const [recipient] = report.recipients.filter(isAddress)
-    const named = recipient === undefined ? {} : { recipient }
-    if (id !== undefined) return [{ id, orOnly: true, ...named, delivery }]
-    if (recipient === undefined || messageId === undefined) return [{ ...named, delivery }]
+  return mail.reports.map((report): CheckedReport => {
+    const delivery = toDelivery(report, now)
+    const { recipient, key } = report
+    const named = recipient === undefined || key === undefined ? {} : { recipient, key }
+    if (id !== undefined) return { id, orOnly: true, ...named, delivery }
+    if (recipient === undefined || messageId === undefined) return { ...named, delivery }
     if (unverified || bounces !== undefined) delivery.unverified = true
-    return [{ messageId, recipient, delivery }]
+    return { messageId, ...named, delivery }
   })
 }
 
-function toDelivery({ state, at = 0, enhanced, detail }: MailReport, source: string, now: number): Delivery {
+function toDelivery({ at = 0, delivery }: ReadReport, now: number): Delivery {
   const time = at > now + MAX_AHEAD || at < EARLIEST ? now : at
-  const delivery: Delivery = { state, at: new Date(time).toISOString(), source }
-  if (enhanced !== undefined) delivery.enhanced = enhanced
-  if (detail !== undefined && detail !== '') delivery.detail = cleanDetail(detail)
-  complete(delivery)
-  return delivery
-}
-
-/** Whether the text has the form of an address; it is compared with the message's recipients only. */
-function isAddress(text: string): boolean {
-  return text.length <= 320 && addressKey(text).includes('@')
+  return { ...delivery, at: new Date(time).toISOString() }
 }

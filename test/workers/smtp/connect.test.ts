@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -17,6 +18,7 @@ describe('taking over a connection from nodemailer', () => {
       _socket: false,
       lastServerResponse: false,
       allowsAuth: false,
+      _onData: expect.any(Function) as unknown,
     })
     connection.close()
   })
@@ -57,6 +59,38 @@ describe('taking over a connection from nodemailer', () => {
     socket.write('QUIT\r\n')
     await once(socket, 'close')
     expect(replies.at(-1)).toMatch(/^221 /)
+  })
+
+  it.each([
+    ['refusals', '334 x\r\n'],
+    ['empty lines', '\r\n'],
+  ])('gives up a server that floods it during the login, with %s', async (_, line) => {
+    let socket: Socket | undefined
+    const server = await ScriptedServer.start({
+      extensions: ['AUTH PLAIN LOGIN'],
+      auth: () => (own) => {
+        socket = own
+        const flood = line.repeat(20_000)
+        const write = (): void => {
+          while (!own.destroyed && own.write(flood));
+        }
+        own.on('drain', write)
+        write()
+      },
+    })
+    const config = transportTo(server.port, { auth: { user: 'ada', pass: 'x' } })
+    const result = await connect(
+      { ...config, ehloName: 'client.example' },
+      'client.example',
+      new AbortController().signal,
+    )
+    expect(result).toMatchObject({
+      code: 'CONNECTION_FAILED',
+      message: expect.stringContaining('more than 262144 bytes') as unknown,
+    })
+    await expect.poll(() => socket?.destroyed, { timeout: 20_000 }).toBe(true)
+    // What the system's buffers hold, not what a minute of flooding would send.
+    expect(socket!.bytesWritten).toBeLessThan(50_000_000)
   })
 
   it('leaves no listener that reacts to later data', async () => {

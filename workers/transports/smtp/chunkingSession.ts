@@ -5,7 +5,7 @@ import type { OpenConnection } from './connect.js'
 import { HandOver } from './handOver.js'
 import { splitLast } from './mailData.js'
 import { PipelineDepth } from './pipelineDepth.js'
-import { SessionLifecycle } from './sessionLifecycle.js'
+import { MAX_RESETS, SessionLifecycle } from './sessionLifecycle.js'
 import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
 
@@ -47,6 +47,8 @@ export class ChunkingSession extends SessionLifecycle {
   readonly #inFlight: Flight[] = []
   /** The server may hold a transaction without a message. */
   #needsReset = false
+  /** Messages of which the server took no recipient: it may count the RSET behind each. */
+  #refusals = 0
   /** The server refused RSET. The commands behind it may have any effect, if it executes them. */
   #resetRefused = false
 
@@ -63,9 +65,13 @@ export class ChunkingSession extends SessionLifecycle {
   get free(): boolean {
     if (!this.usable) return false
     // Nothing is written behind octets that the kernel has not taken: until then it is known that they were not sent.
-    return (
-      this.#inFlight.length < this.#depth.current && this.socket.writableLength === 0 && this.#lastFlushed
-    )
+    return this.#inFlight.length < this.#room && this.socket.writableLength === 0 && this.#lastFlushed
+  }
+
+  /** The number of messages that may be in flight: once the server refuses some, each of them may need one more RSET. */
+  get #room(): number {
+    const depth = this.#depth.current
+    return this.#refusals === 0 ? depth : Math.min(depth, MAX_RESETS + 1 - this.#refusals)
   }
 
   get #lastFlushed(): boolean {
@@ -148,6 +154,7 @@ export class ChunkingSession extends SessionLifecycle {
   #settled({ transaction, handOver, startedAt, full }: Flight): void {
     this.#inFlight.shift()
     this.#needsReset = transaction.needsReset
+    if (transaction.refused && ++this.#refusals > MAX_RESETS) this.quitting = true
     this.reused = this.served = true
     // The kernel has the bytes, and the server has the message: nothing else reads them, except a further transaction.
     if (handOver.flushed && transaction.remaining.length === 0) transaction.data.lease?.release()

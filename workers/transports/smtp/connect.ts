@@ -77,6 +77,7 @@ export interface OpenConnection {
  * - `lastServerResponse`, when `connect()` calls back, is the complete reply to the last EHLO;
  * - `stage` is `init` until the connection is open, and `allowsAuth` says whether that reply offered AUTH;
  * - `_socket` is the current socket: after STARTTLS the TLS socket;
+ * - `_onData` gets what the server sends, also over TLS;
  * - once `_socket` is cleared, `close()` leaves the socket alone, and its remaining listeners do nothing.
  *
  * Never rejects: resolves with the failure.
@@ -157,6 +158,7 @@ function prepare(
       socket.destroy()
       resolve(login.toFailure(Object.assign(new Error(problem), { code: 'ETLS' }), config))
     }
+    limitReplies(connection, fail)
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
     // This listener is never removed: a late error must not become an unhandled one.
@@ -177,6 +179,21 @@ function prepare(
       }
     })
   })
+}
+
+/** Octets that a server may send until the login is complete: the greeting, two replies to EHLO, and a few short ones. */
+const MAX_RECEIVED = 256 * 1024
+
+/** nodemailer limits each reply, and queues any number of them: a server that floods the client would fill its memory. */
+function limitReplies(connection: SMTPConnection, fail: (error: Error) => void): void {
+  const reader = connection as unknown as { _onData: (chunk: Buffer) => void }
+  const read = reader._onData.bind(connection)
+  let received = 0
+  reader._onData = (chunk) => {
+    received += chunk.length
+    if (received <= MAX_RECEIVED) read(chunk)
+    else fail(new Error(`the server sent more than ${MAX_RECEIVED} bytes before the login was complete`))
+  }
 }
 
 function takeOver(connection: SMTPConnection): Socket | undefined {

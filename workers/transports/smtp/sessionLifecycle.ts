@@ -9,6 +9,12 @@ import { QUIT_TIMEOUT, type Session, type SessionOwner } from './sessionOwner.js
 import type { Transaction } from './transaction.js'
 
 /**
+ * RSETs after messages that the server refused, before a session ends with QUIT. Exim drops the connection at the eleventh, without
+ * an answer to what was written behind it.
+ */
+export const MAX_RESETS = 8
+
+/**
  * Holds the life of a session outside its transactions, which subclasses run: replies, deadlines, idling, QUIT, and a
  * single end.
  *

@@ -4,7 +4,7 @@ import type { CloseReason } from '../sendResults.js'
 import type { OpenConnection } from './connect.js'
 import { HandOver } from './handOver.js'
 import { dotStuffed, FINAL_DOT } from './mailData.js'
-import { SessionLifecycle } from './sessionLifecycle.js'
+import { MAX_RESETS, SessionLifecycle } from './sessionLifecycle.js'
 import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
 
@@ -12,6 +12,7 @@ import type { Transaction } from './transaction.js'
 class EnvelopeCommands {
   readonly #pipelining: boolean
   #commands: string[] = []
+  #resets = 0
   /** The server holds a transaction without a message: RSET must precede the next envelope. */
   needsReset = false
   /** RSET was written, and its reply is the next one. */
@@ -22,12 +23,18 @@ class EnvelopeCommands {
     this.#pipelining = pipelining
   }
 
+  /** Whether the next envelope would need one RSET too many. */
+  get exhausted(): boolean {
+    return this.needsReset && this.#resets >= MAX_RESETS
+  }
+
   /** Begins an envelope. Returns the commands to write now. */
   begin(commands: string[]): Buffer {
     this.#commands = commands
     if (this.needsReset) {
       this.needsReset = false
       this.awaitsReset = true
+      this.#resets++
       this.#commands.unshift('RSET\r\n')
     }
     return this.next() ?? Buffer.alloc(0)
@@ -66,7 +73,7 @@ class EnvelopeCommands {
  * if the write of its final dot has begun (`HandOver`), and not sent otherwise. A message in `envelope`
  * is not sent: it is requeued if another message is in `body`, or if a reused connection closed before it answered any
  * command; otherwise the attempt is deferred. If the session has served messages and refuses MAIL, the refusal may be
- * about the session: the session quits, and the message is tried once on a fresh connection.
+ * about the session: the session quits, and the message is tried once on a fresh connection. It also quits after `MAX_RESETS`.
  */
 export class SmtpSession extends SessionLifecycle {
   readonly #commands: EnvelopeCommands
@@ -169,6 +176,7 @@ export class SmtpSession extends SessionLifecycle {
         this.#inEnvelope = undefined
         this.#commands.needsReset = transaction.needsReset
         this.reused = true
+        if (this.#commands.exhausted) this.quitting = true
         this.advance()
         return
       case 'elsewhere':
