@@ -33,8 +33,9 @@ const { metafile } = await build({
   target: 'node20',
   minifyWhitespace: true,
   minifySyntax: true,
+  minifyIdentifiers: true,
   // MJML names components after their classes.
-  minifyIdentifiers: false,
+  keepNames: true,
   lineLimit: 120,
   legalComments: 'none',
   banner: {
