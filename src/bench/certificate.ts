@@ -8,8 +8,8 @@ export interface Certificate {
 }
 
 export interface Authority extends Certificate {
-  /** Issues a certificate for a host name or an IPv4 address, valid for a day, or expired an hour ago. */
-  issue(host: string, options?: { expired?: boolean; rsa?: boolean }): Certificate
+  /** Issues a certificate for a host name or an IPv4 address, valid for a day, or expired an hour ago; or without a common name. */
+  issue(host: string, options?: { expired?: boolean; rsa?: boolean; nameless?: boolean }): Certificate
 }
 
 /** Creates a certificate authority. */
@@ -21,12 +21,12 @@ export function createAuthority(): Authority {
   return {
     cert: sign({ subject: name, key: keys.publicKey }),
     key: pemOf(keys.privateKey),
-    issue(host, { expired = false, rsa = false } = {}) {
+    issue(host, { expired = false, rsa = false, nameless = false } = {}) {
       const own = rsa
         ? generateKeyPairSync('rsa', { modulusLength: 2048 })
         : generateKeyPairSync('ec', { namedCurve: 'P-256' })
       return {
-        cert: sign({ subject: host, host, key: own.publicKey, expired }),
+        cert: sign({ subject: nameless ? '' : host, host, key: own.publicKey, expired }),
         key: pemOf(own.privateKey),
       }
     },
@@ -77,6 +77,7 @@ function hostExtension(host: string): Buffer {
 }
 
 function nameOf(commonName: string): Buffer {
+  if (commonName === '') return sequence()
   return sequence(der(0x31, sequence(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from(commonName)))))
 }
 

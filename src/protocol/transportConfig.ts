@@ -220,7 +220,7 @@ export interface TlsReport {
   cipher: string
   /** Whether the certificate was verified. */
   authorized: boolean
-  /** Common name of the certificate. */
+  /** Common name of the certificate; its first alternative name if it has none. */
   subject: string
   /** ISO 8601. */
   expires: string

@@ -62,6 +62,16 @@ describe.each([
       code: 'CONNECTION_FAILED',
       reply: { code: 554 },
     })
+    const nameless = await startLoginServer(authority.issue('127.0.0.1', { nameless: true }), 5_000)
+    await mailer.addTransport('nameless', {
+      url: `smtp://ada:x@127.0.0.1:${nameless}`,
+      requireTLS: true,
+      tls: { ca: authority.cert },
+    })
+    expect(await mailer.verify('nameless')).toMatchObject({
+      ok: true,
+      tls: { authorized: true, subject: '127.0.0.1' },
+    })
     await expect(mailer.verify('none')).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
   })
 

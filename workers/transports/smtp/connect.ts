@@ -255,12 +255,14 @@ export async function verifySmtp(config: SmtpTransport): Promise<TransportReport
 }
 
 function tlsReport(socket: TLSSocket): TlsReport {
-  const { valid_to, subject } = socket.getPeerCertificate()
+  const { valid_to, subject, subjectaltname = '' } = socket.getPeerCertificate()
+  // Many certificates have no common name; their names are the alternative ones (RFC 9525).
+  const name: string | undefined = [(subject as Partial<typeof subject>).CN].flat()[0]
   return {
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher().name,
     authorized: socket.authorized,
-    subject: String(subject.CN),
+    subject: name ?? /(?:DNS|IP Address):([^,]+)/.exec(subjectaltname)?.[1] ?? '',
     expires: new Date(valid_to).toISOString(),
   }
 }
