@@ -9,7 +9,8 @@ import type { DeliverySlots } from './runner.js'
 export class SlotPool implements DeliverySlots {
   readonly #free: number[]
   readonly #renderFree: number[]
-  readonly #inUse: boolean[]
+  /** Far fewer than there are slots, when many mailers share the threads. */
+  readonly #inUse = new Set<number>()
   readonly #renders: PrioritySemaphore
   readonly #capacity: () => number
   #reserved = 0
@@ -22,7 +23,6 @@ export class SlotPool implements DeliverySlots {
     this.#free = Array.from({ length: deliveries }, (_, slot) => slot)
     this.#renderFree = Array.from({ length: renders }, (_, index) => deliveries + index)
     this.#renders = new PrioritySemaphore(() => renders)
-    this.#inUse = Array.from({ length: deliveries + renders }, () => false)
   }
 
   get capacity(): number {
@@ -33,27 +33,26 @@ export class SlotPool implements DeliverySlots {
     return Math.max(0, this.capacity - this.#reserved)
   }
 
-  /** Returns the slots in use; a linear search. */
+  /** Returns the slots in use, in ascending order. */
   used(): number[] {
-    return this.#inUse.flatMap((inUse, slot) => (inUse ? [slot] : []))
+    return [...this.#inUse].sort((a, b) => a - b)
   }
 
   reserve(): number | undefined {
     if (this.free === 0) return undefined
     const slot = this.#free.pop()
     if (slot === undefined) return undefined
-    this.#inUse[slot] = true
+    this.#inUse.add(slot)
     this.#reserved++
     return slot
   }
 
   lend(slot: number): void {
-    if (this.#inUse[slot] === true) this.#lent.add(slot)
+    if (this.#inUse.has(slot)) this.#lent.add(slot)
   }
 
   release(slot: number): void {
-    if (this.#inUse[slot] !== true) return
-    this.#inUse[slot] = false
+    if (!this.#inUse.delete(slot)) return
     this.#lent.delete(slot)
     this.#reserved--
     this.#free.push(slot)
@@ -62,12 +61,12 @@ export class SlotPool implements DeliverySlots {
   async acquireForRender(): Promise<number> {
     await this.#renders.acquire()
     const slot = this.#renderFree.pop()!
-    this.#inUse[slot] = true
+    this.#inUse.add(slot)
     return slot
   }
 
   releaseForRender(slot: number): void {
-    this.#inUse[slot] = false
+    this.#inUse.delete(slot)
     this.#renderFree.push(slot)
     this.#renders.release()
   }
