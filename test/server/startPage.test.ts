@@ -101,7 +101,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     const max = /^(\S+ ms)\S+ ms while sending$/.exec(delay!)![1]!
     expect(await page.locator('#dial-run').textContent()).toBe(`Maximum of run 1: ${max}.`)
     await page.reload()
-    await page.locator('#result-compiled td', { hasText: max }).waitFor()
+    await cells.nth(1).filter({ hasText: max }).waitFor()
     expect(await page.locator('#grid .cell[data-status=sent]').count()).toBe(500)
   })
 
