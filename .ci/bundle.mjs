@@ -1,6 +1,6 @@
 // A step of the build. The dashboard's browser part becomes one script. The packages that compile templates are bundled without
-// the parts that are never used, which would bring 150 packages into an application: see "Decisions" in CONTRIBUTING.md. So are the
-// modules of the threads.
+// the parts that are never used, which would bring 150 packages into an application: see "Decisions" in CONTRIBUTING.md. The modules
+// of each kind of thread become one script, too.
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { build } from 'esbuild'
@@ -46,7 +46,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 
-// Each kind of thread starts from one script. Its two hundred modules one by one would take twice as long, each time a thread starts.
+// One by one, the modules of a thread would take half as long again, each time a thread starts.
 // Parts that are loaded on demand stay apart. The modules remain, for mailers without threads.
 const onDemand = /\/(mjmlPackages|cssPackages)\.js$/
 await build({

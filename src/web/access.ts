@@ -50,8 +50,8 @@ export function hostCheck(hosts: readonly string[] = []): RequestHandler {
     const clients = clientsOf(request)
     if (clients.every(isLoopback)) return next()
     const advice = clients.includes(UNKNOWN_CLIENT)
-      ? 'the address of this one is not known. Pass it as `handler(request, { remoteAddress })`, or name the host of the request in `hosts`.'
-      : 'this one is from another one. Name the host of the request in `hosts`, or require a login.'
+      ? 'the address of this client is not known. Pass it as `handler(request, { remoteAddress })`, or name the host of the request in `hosts`.'
+      : 'this request comes from elsewhere. Name the host of the request in `hosts`, or require a login.'
     sendProblem(
       response,
       'FORBIDDEN',

@@ -131,12 +131,14 @@ export class EventRecorder {
   }
 
   async #store(): Promise<void> {
-    const batch = [...this.#unstored, ...this.#added.take()]
-    this.#unstored = []
-    if (batch.length === 0) return
+    let batch: RecordChange[][] = []
     try {
-      await this.#parts.write(batch.flat())
-      this.#parts.stored()
+      // Others are added while some are stored.
+      while ((batch = [...this.#unstored, ...this.#added.take()]).length > 0) {
+        this.#unstored = []
+        await this.#parts.write(batch.flat())
+        this.#parts.stored()
+      }
     } catch {
       this.#unstored = batch.slice(-MAX_UNSTORED)
       const lost = batch.length - this.#unstored.length

@@ -93,7 +93,7 @@ describe('the packed tarball', () => {
     // Raise it for a new feature only: 540 kB held without Postgres, intakes, reports, and the six services over HTTP,
     // 715 kB without handlers for other frameworks, webhooks, encryption, erasure, the archive, quotas, `move`, and `doctor --domain`,
     // 805 kB without MJML and juice, which bring 50 MB into an application unless they are bundled, and 1,190 kB without the bundles
-    // from which threads start in half the time.
+    // from which threads start with a third less CPU.
     expect(tarball.size).toBeLessThan(1_275_000)
     expect(tarball.unpackedSize).toBeLessThan(3_750_000)
     expect(tarball.files.length).toBeLessThan(760)

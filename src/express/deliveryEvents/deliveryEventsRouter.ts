@@ -36,7 +36,7 @@ export interface DeliveryEventsOptions {
   bodyLimit?: number
 }
 
-const secret = () => z.string().min(1).max(4_096)
+const secret = () => z.string().min(8).max(4_096)
 
 const Options = z.strictObject({
   sendgrid: z.strictObject({ publicKey: secret() }).optional(),

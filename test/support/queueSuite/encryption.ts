@@ -10,6 +10,7 @@ import { unreadableSettlement } from '../../../src/queue/unreadable.js'
 import { Changes } from './changes.js'
 import { Deliveries } from './deliveries.js'
 import type { SuiteOptions } from './fixture.js'
+import { holding } from './heldMessages.js'
 import { DAY, jobOf, outcomeOf } from './jobs.js'
 
 /** One store, which can be opened several times. */
@@ -146,23 +147,7 @@ export function testEncryption(newStore: () => Store | Promise<Store>): void {
       const { queue, changes } = await opened(await newStore(), [A])
       const held = (['budget', 'paused', 'breaker'] as const).map((reason) => ({ reason, job: secretJob() }))
       await queue.enqueue(held.map(({ job }) => job))
-      const seen = new Set<string>()
-      const sent = new Deliveries(5)
-      await queue.start({
-        slots: 5,
-        cancel: () => false,
-        recover: () => undefined,
-        deliver: (message) => {
-          const { id } = message.job
-          if (seen.has(id)) return sent.deliver(message)
-          seen.add(id)
-          const reason = held.find(({ job }) => job.id === id)!.reason
-          return Promise.resolve({
-            decision: { status: 'held', reason, nextAttemptAt: Date.now() + DAY },
-            recipients: message.state.recipients,
-          })
-        },
-      })
+      await queue.start(holding((id) => held.find(({ job }) => job.id === id)!.reason).consumer)
       for (const { job } of held) await changes.until(job.id, 'held')
       expect(await queue.wakeHeld(['default'], 10)).toBe(2)
       for (const { job } of held.slice(0, 2)) await changes.until(job.id, 'sent')

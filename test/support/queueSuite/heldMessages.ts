@@ -6,7 +6,10 @@ import type { Fixture } from './fixture.js'
 import { DAY } from './jobs.js'
 
 /** Holds each message for an hour on its first delivery, and sends it on the second. */
-function holding(reasonOf: (id: string) => 'budget' | 'breaker'): { consumer: Consumer; sent: Deliveries } {
+export function holding(reasonOf: (id: string) => 'budget' | 'breaker' | 'paused'): {
+  consumer: Consumer
+  sent: Deliveries
+} {
   const sent = new Deliveries(10)
   const seen = new Set<string>()
   const consumer: Consumer = {

@@ -74,7 +74,7 @@ export class TemplateFolder {
     return reading
   }
 
-  /** Looks for changed files soon, for a preview: checks may take a tenth of the time then. */
+  /** Looks for changed files soon, for a preview: checks may take a tenth of the time then, or more if they take long. */
   recheck(): void {
     const { end, took } = this.#lastCheck
     this.#nextCheck = Math.min(this.#nextCheck, end + Math.min(10 * took, LONGEST_RECHECK))
