@@ -72,7 +72,7 @@ export type RejectedCode =
    */
   | 'TEMPLATE_ERROR'
   /**
-   * The template's `load` function returned something else than documented, or threw an error with `permanent: true`.
+   * The template's `load` function returned something other than the documented fields, or threw an error with `permanent: true`.
    * @remedy Fix the function or the data, then call `retry(id)`.
    */
   | 'LOAD_FAILED'
