@@ -181,7 +181,7 @@ export type ReleasedCode =
 /** Handed over without a reply: it may have been sent. */
 export type UncertainCode =
   /**
-   * The connection closed after the message was handed over, before the reply.
+   * The connection closed after the message was handed over, before the reply, or a gateway responded instead of the mail service (HTTP 502, 504).
    * @remedy Nothing, or with `onUncertain: 'hold'` call `retry(id)` or `markSent(id)`.
    */
   | 'REPLY_LOST'
