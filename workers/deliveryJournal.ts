@@ -5,7 +5,13 @@
  * After a reboot the entries prove nothing, and are ignored.
  */
 import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
-import { type Evidence, NOTHING_STARTED, resultBits, resultFromBits } from '../src/protocol/evidence.js'
+import {
+  type Evidence,
+  type JournaledAttempt,
+  MAX_JOURNALED,
+  resultBits,
+  resultFromBits,
+} from '../src/protocol/evidence.js'
 import { PHASES, type Phase, type RecipientOutcome } from '../src/protocol/outcome.js'
 
 /** Bytes of an entry: id, attempt, phase, reply, number of recipients, 2 bits for each of them, and the seal. */
@@ -77,7 +83,7 @@ export class DeliveryJournal {
     const end = AT.results + Math.ceil(results.length / RESULTS_PER_BYTE)
     entry.fill(0, AT.results, end)
     entry.write(id, 0, ID, 'latin1')
-    entry.writeUInt16LE(Math.min(attempt, 0xffff), AT.attempt)
+    entry.writeUInt16LE(Math.min(attempt, MAX_JOURNALED), AT.attempt)
     entry.writeUInt8(PHASES.indexOf(phase), AT.phase)
     entry.writeUInt16LE(reply, AT.reply)
     entry.writeUInt16LE(results.length, AT.recipients)
@@ -130,10 +136,9 @@ export function openJournal(file: string, places: number): void {
 
 /**
  * Reads the journal of a dead process.
- * @returns a function that returns how far an attempt got (`waiting`: not as far as the body), or undefined if the
- *   journal proves nothing
+ * @returns a function that returns the attempts of a message that have an entry, or undefined if the journal proves nothing
  */
-export function readJournal(file: string): ((id: string, attempt: number) => Evidence) | undefined {
+export function readJournal(file: string): ((id: string) => JournaledAttempt[]) | undefined {
   const boot = bootId()
   let journal: Buffer
   try {
@@ -148,13 +153,14 @@ export function readJournal(file: string): ((id: string, attempt: number) => Evi
     !isWhole(journal)
   )
     return undefined
-  const found = new Map<string, Evidence>()
+  const found = new Map<string, JournaledAttempt[]>()
   for (let at = ENTRY_SIZE; at + AT.results <= journal.length; at += ENTRY_SIZE) {
     const entry = journal.subarray(at, at + ENTRY_SIZE)
-    const key = keyOf(entry.toString('latin1', 0, ID), entry.readUInt16LE(AT.attempt))
-    found.set(key, evidenceOf(entry))
+    const id = entry.toString('latin1', 0, ID)
+    const attempt = { attempt: entry.readUInt16LE(AT.attempt), evidence: evidenceOf(entry) }
+    found.set(id, [...(found.get(id) ?? []), attempt])
   }
-  return (id, attempt) => found.get(keyOf(id, attempt)) ?? NOTHING_STARTED
+  return (id) => found.get(id) ?? []
 }
 
 /** Whether the file is as long as it was at its start, with all its entries. */
@@ -175,10 +181,6 @@ function evidenceOf(entry: Buffer): Evidence {
   })
   const phase = PHASES[entry.readUInt8(AT.phase)] ?? 'body'
   return { phase, thread: 0, reply: entry.readUInt16LE(AT.reply), recipients }
-}
-
-function keyOf(id: string, attempt: number): string {
-  return `${id} ${attempt}`
 }
 
 /** Identifies this boot of the operating system; only Linux has such an id. */

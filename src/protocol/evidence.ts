@@ -17,6 +17,28 @@ export type RecordedResult = Exclude<RecipientOutcome['result'], 'uncertain'> | 
 /** The evidence of a delivery that no thread started: nothing was sent. */
 export const NOTHING_STARTED: Evidence = { phase: 'waiting', thread: 0, reply: 0, recipients: [] }
 
+/** An entry of the delivery journal. */
+export interface JournaledAttempt {
+  /** Number of the attempt, from 1 to {@link MAX_JOURNALED}, which also stands for later ones. */
+  readonly attempt: number
+  readonly evidence: Evidence
+}
+
+export const MAX_JOURNALED = 0xffff
+
+/**
+ * Returns how far an attempt got. One without an entry handed nothing over.
+ * @param entries of its message; null if the journal proves nothing
+ */
+export function evidenceOn(
+  entries: readonly JournaledAttempt[] | null,
+  attempt: number,
+): Evidence | undefined {
+  if (entries === null) return undefined
+  const number = Math.min(attempt, MAX_JOURNALED)
+  return entries.find((entry) => entry.attempt === number)?.evidence ?? NOTHING_STARTED
+}
+
 /** The index of a result is its two bits. The delivery journal stores them, so the order never changes. */
 const RESULTS: readonly RecordedResult[] = [undefined, 'accepted', 'rejected', 'deferred']
 

@@ -137,14 +137,18 @@ export interface RecoveredMessage {
   losses: number
 }
 
-/** Decides about a message whose process died while delivering it: it is settled, or queued again. */
+/**
+ * Decides about a message whose process died while delivering it: it is settled, or queued again.
+ * @returns undefined if no key decrypts it: a process that has the key decides
+ */
 export function recoverStored(
   row: StoredRow & { losses: number },
   consumer: Pick<Consumer, 'recover'>,
   logger: Logger,
-): RecoveredMessage {
+): RecoveredMessage | undefined {
   const job = unpackHead(row)
   const state = unpackState(row, job)
+  if (state.sealed !== undefined) return undefined
   const losses = row.losses + 1
   logger.warn({ id: job.id, losses }, 'Recovering a message whose process died')
   const settlement = consumer.recover({ job, state }, undefined, losses)

@@ -195,6 +195,8 @@ const TARGETS: Target[] = [
         '=',
         '<!--',
         '-->',
+        '<title>',
+        '</title>',
         'x',
         '\n',
       ],
@@ -333,6 +335,15 @@ describe('with input from outside that doubles in size, the time per byte stays 
         for (let column = 0; column < size; column++) Math.imul(row, column)
     }
     expect(await slowdownOf(quadratic, SIZES)).toBeDefined()
+  })
+
+  it('in templates with one tag of many attributes, and with many titles', async () => {
+    const { run } = TARGETS.find(({ name }) => name === 'templates') as Target
+    for (const pattern of [
+      { start: '<mj-title><mj-text>', unit: '<a href="', end: '{{a}}-->' },
+      { start: '<mj-text>', unit: '<title></title>', end: '{{a}}</mj-text>' },
+    ])
+      expect(await patternSlowdown(run, pattern), pattern.unit).toBeUndefined()
   })
 
   it('in templates whose partials call each other ever more often', async () => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Evidence, evidenceOn } from '../../src/protocol/evidence.js'
 import { openJournal, readJournal, DeliveryJournal } from '../../workers/deliveryJournal.js'
 import { folderOf } from '../support/folder.js'
 import { itOnSmallDisk } from '../support/smallDisk.js'
@@ -22,6 +23,10 @@ async function newJournal(): Promise<{ file: string; journal: DeliveryJournal }>
   return { file, journal: journalAt(file) }
 }
 
+function evidence(file: string, id: string, attempt: number): Evidence | undefined {
+  return evidenceOn(readJournal(file)?.(id) ?? null, attempt)
+}
+
 describe('the delivery journal', () => {
   it('records how far each attempt got', async () => {
     const { file, journal } = await newJournal()
@@ -29,10 +34,9 @@ describe('the delivery journal', () => {
     const replied = journal.entryFor({ id: OTHER, attempt: 2, note: 0 })
     replied.body(0, [])
     replied.replied(250, ['accepted', 'rejected', 'deferred', 'uncertain', 'accepted'])
-    const evidenceOf = readJournal(file)
-    expect(evidenceOf?.(ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
-    expect(evidenceOf?.(ID, 2)).toMatchObject({ phase: 'waiting' })
-    expect(evidenceOf?.(OTHER, 2)).toEqual({
+    expect(evidence(file, ID, 1)).toMatchObject({ phase: 'body', reply: 0 })
+    expect(evidence(file, ID, 2)).toMatchObject({ phase: 'waiting' })
+    expect(evidence(file, OTHER, 2)).toEqual({
       phase: 'replied',
       thread: 0,
       reply: 250,
@@ -46,7 +50,7 @@ describe('the delivery journal', () => {
     entry.body(0, [])
     entry.replied(250, ['accepted', 'rejected', 'deferred'])
     entry.body(250, ['accepted', 'rejected', 'uncertain'])
-    expect(readJournal(file)?.(ID, 1)).toEqual({
+    expect(evidence(file, ID, 1)).toEqual({
       phase: 'body',
       thread: 0,
       reply: 250,
@@ -59,16 +63,15 @@ describe('the delivery journal', () => {
     const entry = journal.entryFor({ id: ID, attempt: 1, note: 0 })
     entry.body(0, [])
     entry.unsent()
-    expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'connecting' })
+    expect(evidence(file, ID, 1)).toMatchObject({ phase: 'connecting' })
   })
 
   it('forgets a delivery whose slot is reused', async () => {
     const { file, journal } = await newJournal()
     journal.entryFor({ id: ID, attempt: 1, note: 0 }).replied(250, ['accepted', 'accepted'])
     journal.entryFor({ id: OTHER, attempt: 1, note: 0 }).body(0, [])
-    const evidenceOf = readJournal(file)
-    expect(evidenceOf?.(ID, 1)).toMatchObject({ phase: 'waiting' })
-    expect(evidenceOf?.(OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
+    expect(evidence(file, ID, 1)).toMatchObject({ phase: 'waiting' })
+    expect(evidence(file, OTHER, 1)).toMatchObject({ phase: 'body', recipients: [] })
   })
 
   it('proves nothing after a restart of the machine, or if it is missing', async () => {
@@ -102,7 +105,7 @@ describe('the delivery journal', () => {
       const journal = journalAt(file)
       await fill()
       journal.entryFor({ id: ID, attempt: 1, note: 127 }).body(0, [])
-      expect(readJournal(file)?.(ID, 1)).toMatchObject({ phase: 'body' })
+      expect(evidence(file, ID, 1)).toMatchObject({ phase: 'body' })
     },
   )
 

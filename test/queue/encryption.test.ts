@@ -3,11 +3,12 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { createMailer, type Mailer } from 'threadpost'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { folderOf } from '../support/folder.js'
 import { testInbox } from '../support/mailer.js'
 import { MAIL, mailerOn, NOWHERE, outboxFile } from '../support/outbox.js'
 import { SenderProcess } from '../support/senderProcess.js'
+import { ScriptedServer, SILENCE } from '../support/scriptedServer.js'
 import { environment, main } from '../support/serve.js'
 import { SECRET, WebhookReceiver } from '../support/webhookReceiver.js'
 
@@ -74,6 +75,65 @@ it('loses nothing when a process with an encrypted queue is killed and its key i
   })
   const arrived = new Set((await inbox.messages()).map(({ subject }) => subject))
   expect(arrived.size).toBe(60)
+})
+
+describe('the messages of a process that was killed', () => {
+  /** Kills a process when each message of its encrypted queue has been deferred once and then handed over without a reply. */
+  async function killed(): Promise<{ file: string; url: string; ids: string[] }> {
+    const file = await outboxFile()
+    let hears = (): void => undefined
+    const handedOver = new Promise<void>((resolve) => (hears = resolve))
+    const deferred = new Set<string>()
+    const unanswered = new Set<string>()
+    let isKilled = false
+    const server = await ScriptedServer.start({
+      dot: (_, { messages }) => {
+        if (isKilled) return '250 2.0.0 ok'
+        const recipient = messages.at(-1)?.to[0] ?? ''
+        if (deferred.has(recipient)) {
+          if (unanswered.add(recipient).size === 3) hears()
+          return SILENCE
+        }
+        deferred.add(recipient)
+        return '451 4.3.0 later'
+      },
+    })
+    const url = `smtp://127.0.0.1:${server.port}`
+    const { encryption } = encrypted(file, A).queue
+    const sender = new SenderProcess({ file, url, count: 3, queue: { encryption } })
+    await sender.given(3)
+    await handedOver
+    await sender.kill()
+    isKilled = true
+    return { file, url, ids: [...sender.receipts.keys()] }
+  }
+
+  it('are taken over, those with earlier attempts too, and marked if they may have been sent', async () => {
+    const { file, url, ids } = await killed()
+    const mailer = await mailerOn(file, { transport: url, ...encrypted(file, A) })
+    for (const id of ids) {
+      const { status, uncertain, attempts } = await mailer.wait(id)
+      expect({ status, uncertain, outcomes: attempts.map(({ outcome }) => outcome) }).toEqual({
+        status: 'sent',
+        uncertain: true,
+        outcomes: ['deferred', 'uncertain', 'sent'],
+      })
+    }
+  })
+
+  it('stay as they are in a process without their key, and one with it takes them over', async () => {
+    const { file, url, ids } = await killed()
+    const rotated = await mailerOn(file, { role: 'send', ...encrypted(file, B, A) })
+    const { id: readable } = await rotated.send(MAIL)
+    await rotated.close()
+    const without = await mailerOn(file, { transport: url, ...encrypted(file, B) })
+    expect(await without.wait(readable)).toMatchObject({ status: 'sent' })
+    for (const id of ids)
+      expect(await without.find(id)).toMatchObject({ status: 'sending', unreadable: true })
+    await without.close()
+    const mailer = await mailerOn(file, { transport: url, ...encrypted(file, B, A) })
+    for (const id of ids) expect(await mailer.wait(id)).toMatchObject({ status: 'sent', uncertain: true })
+  })
 })
 
 it('an event for a webhook waits for a process with its key while another process sends', async () => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Database, Statement } from 'better-sqlite3'
-import { type Evidence, NOTHING_STARTED } from '../../src/protocol/evidence.js'
+import type { JournaledAttempt } from '../../src/protocol/evidence.js'
 import { journalFile, type OrphanedRow, type OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS, type StatusNumber } from '../../src/queue/storedRow.js'
 import { openJournal, readJournal } from '../deliveryJournal.js'
@@ -112,23 +112,23 @@ export class Recovery {
       const rows = this.#sending.all(this.#reported)
       const last = rows.at(-1)
       if (last === undefined) return []
-      this.#reported = last.seq
-      const orphans = rows.filter(({ seq }) => !isClaimed(seq))
-      if (orphans.length > 0)
-        return orphans.map((row) => ({
+      const orphans = rows
+        .filter(({ seq }) => !isClaimed(seq))
+        .map((row) => ({
           ...toStored(row),
-          evidence: this.#evidenceOf(row, journals),
+          journaled: this.#journaled(row, journals),
           restored: row.token === RESTORED,
         }))
+      this.#reported = last.seq
+      if (orphans.length > 0) return orphans
     }
   }
 
-  #evidenceOf({ token, id, rest }: SendingRow, journals: Map<string, Journal>): Evidence | null {
-    if (token === this.#token) return NOTHING_STARTED
+  #journaled({ token, id }: SendingRow, journals: Map<string, Journal>): JournaledAttempt[] | null {
+    if (token === this.#token) return []
     if (token === null || token === RESTORED) return null
     if (!journals.has(token)) journals.set(token, readJournal(journalFile(this.#file, token)))
-    const attempts = rest === null ? 0 : (JSON.parse(rest) as { attempts: unknown[] }).attempts.length
-    return journals.get(token)?.(id, attempts + 1) ?? null
+    return journals.get(token)?.(id) ?? null
   }
 
   discardOld(): void {

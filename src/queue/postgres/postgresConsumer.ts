@@ -143,8 +143,8 @@ export class PostgresConsumer {
   async recover(rows: readonly PostgresRow[]): Promise<void> {
     await Promise.all(
       rows.map((row) => {
-        const { job, state, losses } = recoverStored(row, this.#consumer, this.#options.logger)
-        return this.#outcomes.store(row, job, state, losses)
+        const recovered = recoverStored(row, this.#consumer, this.#options.logger)
+        return recovered && this.#outcomes.store(row, recovered.job, recovered.state, recovered.losses)
       }),
     )
   }

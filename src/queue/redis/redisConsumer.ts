@@ -162,8 +162,9 @@ export class RedisConsumer {
 
   /** Decides about a message whose process died while delivering it. */
   async #recover(row: StoredRow): Promise<JobResult> {
-    const { job, state, losses } = recoverStored(row, this.#consumer, this.#options.logger)
-    return this.#store(row, job, state, losses)
+    const recovered = recoverStored(row, this.#consumer, this.#options.logger)
+    if (recovered === undefined) return 'recheck'
+    return this.#store(row, recovered.job, recovered.state, recovered.losses)
   }
 
   #deliver(row: StoredRow, job: MailJob, priority: number): Promise<JobResult> {

@@ -1,5 +1,6 @@
 import { waitAtMost } from '../../clock.js'
 import { enter, type MailJob, type MessageState, newState, settle } from '../../message/messageState.js'
+import { evidenceOn } from '../../protocol/evidence.js'
 import type { GenerationalCache } from '../../structures/generationalCache.js'
 import { IndexedBag, type Member } from '../../structures/indexedBag.js'
 import { dropsContent } from '../actions.js'
@@ -130,16 +131,16 @@ export class OutboxConsumer {
     for (const row of rows) {
       const job = unpackHead(row)
       const state = unpackState(row, job)
-      const settlement = row.restored
-        ? this.#consumer.recover({ job, state }, 'restored', row.losses)
-        : this.#consumer.recover({ job, state }, row.evidence ?? undefined, row.losses + 1)
+      // A process that has the key decides about a message that can't be decrypted.
+      if (state.sealed !== undefined) continue
+      const { seq, rev, restored } = row
+      const evidence = restored ? 'restored' : evidenceOn(row.journaled, state.attempts.length + 1)
+      const settlement = this.#consumer.recover({ job, state }, evidence, row.losses + (restored ? 0 : 1))
       if (settlement === undefined) {
-        void this.#retry(() =>
-          this.#client.request('release', { rows: [{ seq: row.seq, rev: row.rev, lost: !row.restored }] }),
-        )
+        void this.#retry(() => this.#client.request('release', { rows: [{ seq, rev, lost: !restored }] }))
       } else {
         settle(state, settlement, Date.now())
-        void this.#store({ seq: row.seq, rev: row.rev, job, state, bytes: 0, bagIndex: -1 })
+        void this.#store({ seq, rev, job, state, bytes: 0, bagIndex: -1 })
       }
     }
   }

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { MAX_SHARED_CRASHES } from '../../delivery/crashRecovery.js'
 import type { Status } from '../../message/messageState.js'
-import type { Evidence } from '../../protocol/evidence.js'
+import type { JournaledAttempt } from '../../protocol/evidence.js'
 import type { CommitStats, EnqueueResult, ListQuery, Retention, TransferResult } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import type { RecordChange, RecordRange, SharedRecord } from '../records.js'
@@ -81,8 +81,8 @@ export function lengthOf({ content, attachments }: Pick<NewRow, 'content' | 'att
 
 /** A message whose process died while delivering it, or that may have been sent since the file was copied. */
 export interface OrphanedRow extends StoredRow {
-  /** How far its delivery got; null if unknown. */
-  evidence: Evidence | null
+  /** Its attempts in the journal of that process; null if the journal proves nothing. Only who reads its state knows which one was the last. */
+  journaled: JournaledAttempt[] | null
   /** The file is a restored copy. */
   restored: boolean
 }

@@ -99,7 +99,7 @@ export class Structure {
     const columns = this.columns.at(-1)
     if (columns === undefined) return
     columns.count++
-    if (!this.tokenizer.valued.includes('width')) columns.withoutWidth++
+    if (!this.tokenizer.hasWidth) columns.withoutWidth++
   }
 
   #close(tag: string, offset: number, events: StructureEvent[]): void {

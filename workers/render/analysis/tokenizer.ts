@@ -17,8 +17,10 @@ export interface TokenEvents {
   words(offset: number): void
 }
 
-/** HTML elements in which only their own end tag is a tag. */
-const VERBATIM = new Set(['script', 'style', 'title', 'textarea'])
+/** HTML elements in which only their own end tag is a tag, and how it begins. */
+const VERBATIM = new Map(
+  ['script', 'style', 'title', 'textarea'].map((name) => [name, new RegExp(`</${name}`, 'gi')]),
+)
 const NAME = /[^\s/>]/
 const SPACE = /\s/
 /** Characters of a value to keep. */
@@ -32,8 +34,8 @@ export class Tokenizer {
   quote = ''
   /** The start of the attribute value that is being read: enough of it to hold a scheme. */
   value = ''
-  /** Attributes of the tag with a value, so far. */
-  valued: readonly string[] = []
+  /** The tag has a `width` with a value. */
+  hasWidth = false
   #slash = false
   /** Offset in the current text at which the tag began. */
   #began = 0
@@ -115,7 +117,7 @@ export class Tokenizer {
     if (!/[a-z]/i.test(closing ? afterSlash : next)) return found + 1
     this.mode = 'name'
     this.#began = found
-    this.valued = []
+    this.hasWidth = false
     this.closing = closing
     this.tag = ''
     this.attribute = ''
@@ -124,8 +126,10 @@ export class Tokenizer {
   }
 
   #verbatim(text: string, from: number, events: TokenEvents): number {
-    const end = text.toLowerCase().indexOf(`</${this.tag}`, from)
-    if (end < 0) return text.length
+    const endTag = VERBATIM.get(this.tag)!
+    endTag.lastIndex = from
+    const end = endTag.exec(text)?.index
+    if (end === undefined) return text.length
     const close = text.indexOf('>', end)
     this.mode = 'text'
     events.close(this.tag, end)
@@ -158,12 +162,12 @@ export class Tokenizer {
         if (character === '"' || character === "'") {
           this.mode = 'value'
           this.quote = character
-          this.valued = [...this.valued, this.attribute]
+          this.hasWidth ||= this.attribute === 'width'
           events.valueStart(this.tag, this.attribute, at + 1)
         } else {
           this.mode = 'unquoted'
           this.noteValue(character)
-          this.valued = [...this.valued, this.attribute]
+          this.hasWidth ||= this.attribute === 'width'
         }
         return
       default:
