@@ -15,6 +15,7 @@ const MAILS = Number(process.env['SOAK_MAILS'] ?? 400)
 const SEED = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000)
 /** Milliseconds that the server takes for each message. */
 const SLOW = 20
+const ENCRYPTED = { encryption: { keys: [Buffer.alloc(32, 7).toString('base64')] } }
 
 interface SlowServer {
   transport: { url: string; pipelineDepth?: number; connections?: number }
@@ -24,6 +25,18 @@ interface SlowServer {
 
 async function slowInbox(): Promise<SlowServer> {
   const inbox = await testInbox({ keep: 100_000, faults: [{ at: 'dot', do: 'delay', ms: SLOW }] })
+  return { transport: { url: inbox.url }, copies: () => copiesByMessageId(inbox) }
+}
+
+/** A server that defers a message in five, so that the process also dies with messages that have earlier attempts. */
+async function deferringInbox(): Promise<SlowServer> {
+  const inbox = await testInbox({
+    keep: 100_000,
+    faults: [
+      { at: 'rcpt', do: 'defer', probability: 0.2 },
+      { at: 'dot', do: 'delay', ms: SLOW },
+    ],
+  })
   return { transport: { url: inbox.url }, copies: () => copiesByMessageId(inbox) }
 }
 
@@ -48,11 +61,12 @@ async function slowChunkingServer(): Promise<SlowServer> {
 }
 
 it.each([
-  ['', slowInbox],
-  [', with eight messages in flight on a connection', slowChunkingServer],
+  ['', slowInbox, {}],
+  [', with eight messages in flight on a connection', slowChunkingServer, {}],
+  [', encrypted and with earlier attempts', deferringInbox, ENCRYPTED],
 ])(
   `the SQLite queue loses no message over ${ROUNDS} kills%s (seed ${SEED})`,
-  async (_, slowServer) => {
+  async (_, slowServer, queue) => {
     const random = randomFrom(SEED)
     const folder = await folderOf({})
     const file = path.join(folder, 'outbox.db')
@@ -69,6 +83,7 @@ it.each([
         url: transport.url,
         first,
         count: share,
+        queue,
         options: { transport },
       })
       await sender.heard('ready')
@@ -85,12 +100,13 @@ it.each([
       file,
       url: transport.url,
       count: share * ROUNDS,
+      queue,
       options: { transport },
     })
     await last.heard('all')
     for (const [id, messageId] of last.receipts) receipts.set(id, messageId)
     await last.end()
-    const messages = await settled(file, transport, receipts.size)
+    const messages = await settled({ url: `sqlite:${file}`, ...queue }, transport, receipts.size)
 
     const copies = server.copies()
     const lost = [...receipts.values()].filter((messageId) => !copies.has(messageId))
@@ -113,11 +129,11 @@ it.each([
 )
 
 /** Opens the file until no message waits, and returns all messages. */
-async function settled(file: string, transport: TransportInput, count: number): Promise<Message[]> {
+async function settled(queue: { url: string }, transport: TransportInput, count: number): Promise<Message[]> {
   const mailer = await createMailer({
     transport,
     from: 'hello@acme.example',
-    queue: `sqlite:${file}`,
+    queue,
     retry: { baseDelay: 100, factor: 1, jitter: 'none', attempts: 50 },
     retain: { count: 1_000_000 },
   })

@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { ThreadpostError } from '../../src/errors.js'
 import { LoginRequest, RenderRequest } from '../../src/express/schemas/serviceSchema.js'
@@ -18,6 +19,7 @@ import { compileWithoutMjml } from '../../workers/render/precompiled/compileTemp
 import { Template } from '../../workers/render/template.js'
 import { TemplateFailure } from '../../workers/render/template/sourceFile.js'
 import { ReplyReader } from '../../workers/transports/smtp/reply.js'
+import { builtFile } from '../support/built.js'
 import { rules } from '../support/messageRules.js'
 import { randomFrom } from '../support/random.js'
 import { slowdownOf } from '../support/slowdown.js'
@@ -344,6 +346,13 @@ describe('with input from outside that doubles in size, the time per byte stays 
       { start: '<mj-text>', unit: '<title></title>', end: '{{a}}</mj-text>' },
     ])
       expect(await patternSlowdown(run, pattern), pattern.unit).toBeUndefined()
+  })
+
+  it('in the parser of MJML, as it is bundled', async () => {
+    const file = pathToFileURL(builtFile('workers/render/mjmlPackages.js')).href
+    const { mjml2html } = (await import(file)) as { mjml2html: (source: string) => Promise<unknown> }
+    const run = (size: number) => mjml2html(`<mjml><mj-body>${'<'.repeat(size)}`)
+    expect(await slowdownOf(run, SIZES)).toBeUndefined()
   })
 
   it('in templates whose partials call each other ever more often', async () => {
