@@ -211,7 +211,7 @@ export interface ChannelOpening {
   port: MessagePort
   /** Its place on the pulse board. */
   place: number
-  /** Whether the thread runs one delivery at a time, and tracks whose code runs: see `workers/lineage.ts`. */
+  /** Whether the thread runs one delivery at a time, and tracks whose code runs: see `workers/codeOwner.ts`. */
   isolated: boolean
 }
 
