@@ -40,9 +40,9 @@ export type ErrorCode =
    */
   | 'QUEUE_FULL'
   /**
-   * The queue can't store messages at the moment: the disk is full, or Redis is unreachable. The mail was not accepted,
+   * The queue can't store messages at the moment: the disk is full, or Redis or Postgres is unreachable. The mail was not accepted,
    * unless the error has `accepted: 'unknown'`: then the answer was lost, and `id` identifies the message.
-   * @remedy Send it later; the queue recovers when the disk or Redis does. With Redis, a `spool` bridges outages. If it is
+   * @remedy Send it later; the queue recovers when the disk, Redis, or Postgres does. With Redis, a `spool` bridges outages. If it is
    * unknown whether the mail was accepted, send it again with the same `idempotencyKey` or as the same prepared mail, or look for it with `find(id)`.
    */
   | 'QUEUE_UNAVAILABLE'
@@ -67,7 +67,7 @@ export type ErrorCode =
    */
   | 'WAIT_TIMEOUT'
   /**
-   * The mailer can't start because of a folder, a module, the queue's file, Redis, or missing thread files (in a bundle).
+   * The mailer can't start because of a folder, a module, the queue's file, Redis, Postgres, or missing thread files (in a bundle).
    * @remedy The message names the cause; `threadpost doctor` checks everything.
    */
   | 'START_FAILED'
@@ -79,7 +79,7 @@ export type ErrorCode =
   /**
    * The stored message can't be decrypted: none of the keys in `queue.encryption.keys` fits, or its bytes were changed. It stays
    * in the queue as it is.
-   * @remedy Add the key with which it was encrypted. Waiting messages are then sent by themselves.
+   * @remedy Add the key with which it was encrypted. Waiting messages are then sent automatically.
    */
   | 'UNREADABLE'
   /**

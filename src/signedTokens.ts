@@ -14,7 +14,7 @@ export function resolveSecrets(check: Validator, value: unknown, path: string): 
     if (secret.length < MIN_SECRET)
       check.fail(
         at,
-        `has fewer than ${MIN_SECRET} characters; use 32 random bytes, such as of: openssl rand -base64 32`,
+        `has fewer than ${MIN_SECRET} characters; use 32 random bytes, for example from: openssl rand -base64 32`,
       )
     return secret
   })

@@ -112,7 +112,7 @@ export class Validator {
   array(value: unknown, path: string, maxLength: number): readonly unknown[] {
     if (!Array.isArray(value)) this.fail(path, `must be an array, got ${kindOf(value)}`)
     if (value.length > maxLength)
-      this.fail(path, `has ${value.length} entries, at most ${maxLength} are allowed`)
+      this.fail(path, `has ${value.length} entries; at most ${maxLength} are allowed`)
     return value
   }
 }

@@ -54,7 +54,7 @@ const REASONS: Record<string, string> = {
   EREFUSED: 'the DNS server refuses the query',
   ESERVFAIL: 'the DNS server reports a failure',
   EBADRESP: 'the answer of the DNS server is not valid',
-  EBADNAME: 'it is not a name',
+  EBADNAME: 'it is not a valid DNS name',
 }
 
 /** Text of others, without controls, which a terminal would obey. */

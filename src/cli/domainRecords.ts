@@ -78,7 +78,7 @@ async function checkSpf(dns: Dns, domain: string, host = ''): Promise<Answer> {
   if (records.length > 1)
     return {
       ok: false,
-      says: `${domain} has ${records.length} SPF records: receivers ignore all of them. Leave one.`,
+      says: `${domain} has ${records.length} SPF records: receivers ignore all of them. Keep only one.`,
     }
   const { lookups, includes, missing } = await evaluate(dns, record)
   const says = `${domain} has the SPF record ${quoted(record)}.`
@@ -88,19 +88,27 @@ async function checkSpf(dns: Dns, domain: string, host = ''): Promise<Answer> {
       says: `The SPF record of ${domain} takes more than ${MAX_SPF_LOOKUPS} lookups: receivers ignore it. Remove an include.`,
     }
   if (missing !== undefined)
-    return { ok: false, says: `${says} It includes ${quoted(missing)}, which has none: receivers ignore it.` }
+    return {
+      ok: false,
+      says: `${says} It includes ${quoted(missing)}, which has none, so receivers ignore this record.`,
+    }
   const terms = termsOf(record)
   if (terms.some((term) => /^\+?all$/i.test(term)))
-    return { ok: false, says: `${says} Its +all lets everybody send for this domain. Replace it by ~all.` }
+    return {
+      ok: false,
+      says: `${says} Its +all lets every server send for this domain. Replace it with ~all.`,
+    }
   const details: string[] = []
   if (!terms.some((term) => /^([-~?]all|redirect=.+)$/i.test(term)))
     details.push('It ends without -all or ~all: receivers treat other servers as neutral.')
   if (mechanism !== undefined && !includes.has(mechanism.slice('include:'.length)))
     details.push(
-      `If the reverse-path of mail through ${sender ?? ''} is at ${domain}, add ${mechanism}. With a return path of the service's own, its records go to that name.`,
+      `If the reverse-path of mail through ${sender ?? ''} is at ${domain}, add ${mechanism}. If the service uses a return path of its own, publish its records at that name.`,
     )
   if (mechanism === undefined && host !== '')
-    details.push(`It must name the servers that send to the internet: ${host}, or the one behind it.`)
+    details.push(
+      `It must name the servers that send to the internet: ${host}, or the server that it relays to.`,
+    )
   return { ok: true, says, ...(details.length === 0 ? {} : { details }) }
 }
 
@@ -146,7 +154,7 @@ async function evaluate(
 
 const NO_SELECTOR: Answer = {
   ok: true,
-  says: 'No key was looked up: name it with --dkim-selector. Every DKIM-Signature header has it as s=.',
+  says: 'No key was looked up: name its selector with --dkim-selector. Every DKIM-Signature header contains the selector as s=.',
 }
 
 async function checkDkim(dns: Dns, domain: string, selector: string): Promise<Answer> {
@@ -159,7 +167,7 @@ async function checkDkim(dns: Dns, domain: string, selector: string): Promise<An
       says: `${name} has no DKIM key (RFC 6376).`,
       details: ['Publish the TXT or CNAME record that the service, or the signing server, gives you.'],
     }
-  if (keys.length > 1) return { ok: false, says: `${name} has ${keys.length} keys. Leave one.` }
+  if (keys.length > 1) return { ok: false, says: `${name} has ${keys.length} keys. Keep only one.` }
   const published = tags.get('p') ?? ''
   if (published === '') return { ok: false, says: `${name} says that the key is revoked (p= is empty).` }
   const type = tags.get('k') ?? 'rsa'
@@ -231,7 +239,7 @@ async function checkMx(dns: Dns, domain: string): Promise<Answer> {
     return {
       ok: false,
       says: `${domain} has no MX record.`,
-      details: ['Without one, bounces to this domain and replies may not arrive.'],
+      details: ['Without one, bounces and replies to this domain may not arrive.'],
     }
   if (servers.every((name) => name === '' || name === '.'))
     return { ok: false, says: `${domain} accepts no mail (RFC 7505): replies and bounces can't arrive.` }

@@ -23,11 +23,11 @@ export function eraseCommand(): Command {
     .summary('erase an address from the messages of a queue')
     .description(
       'Erase the address of a recipient on request (GDPR, article 17): from the messages of a queue, from schedules, and from events ' +
-        'that wait for webhooks; and delete the messages of the archive that were for it. Processes that use the queue keep running. ' +
-        'The command exits with 1 if messages still have the address because they are being sent, or can’t be decrypted.',
+        'that wait for webhooks. The command also deletes messages to the address from the archive. Processes that use the queue keep running. ' +
+        'The command exits with 1 if messages still have the address because they are being sent or could not be decrypted.',
     )
     .argument('<address>', 'the address: ada@example.com')
-    .option('--suppressions', 'remove it from the suppressed addresses, too: then it may be sent mail again')
+    .option('--suppressions', 'also remove it from the suppressed addresses, so that it can get mail again')
     .option('--by <name>', 'name of the operator, for the audit log')
     .option('--json', 'print the result as JSON')
     .addOption(archiveFlag())
@@ -64,7 +64,10 @@ async function eraseAddress(address: string, settings: EraseSettings): Promise<v
 function print({ messages, cancelled, inProgress, unreadable, ...others }: Erasure): void {
   const { schedules, webhookEvents, archived } = others
   console.log(
-    toned('good', `erased from messages: ${messages} (${cancelled} of them were waiting, and are cancelled)`),
+    toned(
+      'good',
+      `erased from messages: ${messages} (including ${cancelled} that were waiting, and are now cancelled)`,
+    ),
   )
   console.log(`schedules: ${schedules}, events for webhooks: ${webhookEvents}`)
   if (archived !== undefined) console.log(`files of the archive deleted: ${archived}`)

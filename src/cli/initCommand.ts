@@ -174,7 +174,7 @@ function notesOn({ typescript }: ProjectFacts, { types, script }: Plan): string[
       `add "${types}" to "include" in the tsconfig.json of the code that sends mail; otherwise TypeScript accepts any template name`,
     )
   if (script !== 'start')
-    notes.push(`"start" in package.json stays as it is; the new server has the script "${script}"`)
+    notes.push(`"start" in package.json is unchanged; the script "${script}" starts the new server`)
   return notes
 }
 

@@ -60,7 +60,7 @@ export function withIntakeFlags(command: Command): Command {
     .addOption(
       new Option(
         '--smtp-deduplicate',
-        'take messages with the same Message-ID, sender, and recipients as one',
+        'treat messages with the same Message-ID, sender, and recipients as one message',
       ).env('THREADPOST_SMTP_DEDUPLICATE'),
     )
     .addOption(
@@ -69,7 +69,10 @@ export function withIntakeFlags(command: Command): Command {
       ),
     )
     .addOption(
-      new Option('--amqp-queue <name>', 'queue to consume; its mail has the JSON of the HTTP API')
+      new Option(
+        '--amqp-queue <name>',
+        'queue to consume; each message contains a mail as JSON, as for the HTTP API',
+      )
         .default('mail')
         .env('THREADPOST_AMQP_QUEUE'),
     )

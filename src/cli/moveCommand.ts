@@ -52,9 +52,9 @@ export function moveCommand(): Command {
   const command = new Command('move')
     .summary('move the messages of one queue to another')
     .description(
-      'Move everything from one queue to another, on SQLite, Redis, or Postgres: the messages that wait, with their ids, times, priorities, ' +
-        'and attempts; the history; and the suppressions, schedules, and changes of transports. Let all processes that send use the ' +
-        'target first. The source is paused meanwhile. If the command is interrupted, run it again: nothing is lost, and nothing is sent twice.',
+      'Move the messages of one queue to another, on SQLite, Redis, or Postgres, with their ids, times, priorities, and attempts, ' +
+        'and copy the suppressions, schedules, and changed settings of transports. First switch all processes that send to the ' +
+        'target. The source is paused during the move. If the command is interrupted, run it again: nothing is lost, and nothing is sent twice.',
     )
     .requiredOption(
       '--from <url>',

@@ -38,8 +38,8 @@ export function sendmailCommand(): Command {
         'stored, 75 if the program should try again later.',
     )
     .argument('[recipients...]', 'recipients')
-    .option('-t', 'take the recipients from To, Cc, and Bcc, too')
-    .option('-i', 'take a line with a single dot as content, and not as the end (also -oi)')
+    .option('-t', 'also send to the recipients in To, Cc, and Bcc')
+    .option('-i', 'treat a line with a single dot as content, not as the end of the message (also -oi)')
     .option('-f <address>', 'envelope sender, where bounces go; <> for none')
     .addOption(new Option('-r <address>', 'the same as -f').hideHelp())
     .option('-F <name>', 'full name of the sender, if the message has no From')
@@ -108,7 +108,7 @@ async function submitted(recipients: string[], settings: SendmailSettings): Prom
     const message = messageFrom(input, recipients, settings)
     if (isRefusal(message)) return { code: EX.DATAERR, text: message.text }
     if (message.envelope.to.length === 0)
-      return { code: EX.USAGE, text: 'no recipients: name them, or pass -t for those of the header' }
+      return { code: EX.USAGE, text: 'no recipients: name them, or pass -t for those in the header' }
     return await submit(message, settings)
   } catch (error) {
     if (error instanceof ThreadpostError)

@@ -42,7 +42,7 @@ export function serveCommand(): Command {
     .addOption(
       new Option(
         '--trust-proxy <n>',
-        'number of proxies in front, whose X-Forwarded-For tells the clients apart',
+        'number of proxies in front, whose X-Forwarded-For identifies the clients',
       )
         .argParser(parseInteger(0))
         .default(0)

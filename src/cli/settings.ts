@@ -108,7 +108,7 @@ export function withTemplateFlags(command: Command): Command {
     .addOption(
       settingFlag(
         '--templates <dir>',
-        'template folder (default: ./templates; without it, commands that send or render say so and use the templates of this package)',
+        'template folder (default: ./templates; if that is missing, commands that send or render use the templates of this package, and say so)',
         'TEMPLATES',
       ),
     )
@@ -182,7 +182,7 @@ export function withQueueFlags(command: Command): Command {
 export function encryptionFlag(): Option {
   return settingFlag(
     '--encryption-key-file <file>',
-    'file with a key in base64 on each line, with which the queue is encrypted; the first one encrypts',
+    'file with the encryption keys of the queue, one in base64 per line; the first one encrypts',
     'ENCRYPTION_KEY_FILE',
   )
 }

@@ -22,7 +22,7 @@ export function withWebhookFlags(command: Command): Command {
     .addOption(
       new Option(
         '--webhook-secret <secret>',
-        'its secret, whsec_…; use the variable, since other users see arguments',
+        'its secret, whsec_…; prefer the variable, because other users can see arguments',
       ).env('THREADPOST_WEBHOOK_SECRET'),
     )
     .addOption(

@@ -142,7 +142,7 @@ export class OutcomeHandler {
     this.#otherVersions.add(meant)
     this.#options.logger.warn(
       { id, template: content.name, meant, here },
-      'A mail was rendered with another version of its template than its sender knew',
+      'A mail was rendered with another version of its template than the one that the sender knew',
     )
   }
 }

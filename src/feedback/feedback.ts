@@ -181,7 +181,8 @@ export class Feedback {
     const message = await queue.find(id)
     if (message === undefined) return
     // Which recipients it was sent to is known once its outcome is stored.
-    if (message.status === 'sending') throw conflict(id, 'is being sent; its outcome comes before reports')
+    if (message.status === 'sending')
+      throw conflict(id, 'is still being sent; report on it after it is settled')
     const finder = new RecipientFinder(message.recipients)
     const entries = reports.flatMap((report): Suppression[] => {
       const { delivery } = report

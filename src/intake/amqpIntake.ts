@@ -88,7 +88,7 @@ class AmqpConsumer implements AmqpIntake {
       this.#settings,
       (delivery) => this.#take(delivery),
       (problem) => {
-        this.#settings.logger.warn({ problem }, 'RabbitMQ was lost, connecting again')
+        this.#settings.logger.warn({ problem }, 'The connection to RabbitMQ was lost; connecting again')
         this.#reconnect()
       },
     )
@@ -161,7 +161,7 @@ class AmqpConsumer implements AmqpIntake {
     if (this.#pause === undefined) {
       const delay = Math.min(FIRST_DELAY * 2 ** this.#pauses++, this.#settings.maxDelay)
       if (this.#pauses === 1)
-        this.#settings.logger.warn({ problem }, "consuming stops, because mail can't be stored")
+        this.#settings.logger.warn({ problem }, "Consuming stops, because mail can't be stored")
       void this.#session?.pause()
       this.#pause = new Promise((resolve) => {
         const timer = setTimeout(() => this.#endPause(), delay)
@@ -201,7 +201,7 @@ function mailOf(
 ): { mail: Record<string, unknown> } | DeadLetterReason {
   const invalid = (message: string): DeadLetterReason => ({ code: 'INVALID_MESSAGE', path: '', message })
   if (content.length > size)
-    return invalid(`The message has ${content.length} bytes, at most ${size} are allowed`)
+    return invalid(`The message has ${content.length} bytes; at most ${size} are allowed`)
   let mail: unknown
   try {
     mail = JSON.parse(content.toString())

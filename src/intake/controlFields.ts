@@ -32,7 +32,7 @@ export function readControls(controls: ReadonlyMap<string, string>): ControlledF
       return refusal(
         554,
         '5.6.0',
-        `X-Threadpost-${name.slice(0, 80)} is not a control field; there are ${known()}`,
+        `X-Threadpost-${name.slice(0, 80)} is not a control field; the control fields are ${known()}`,
       )
     const value = decodeWords(encoded)
     if (value === '') continue

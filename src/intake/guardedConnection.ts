@@ -109,7 +109,7 @@ export class GuardedConnection {
       if (!this.#receiving) this.#expect(this.#limits.command)
       if (++this.#commands > this.#limits.commands) this.end(421, '4.7.0 Too many commands without a message')
       else if (/^AUTH(?: |$)/i.test(command.toString()) && connection.session.envelope.mailFrom !== false) {
-        connection.send(503, '5.5.1 AUTH is not allowed within a transaction, send RSET first')
+        connection.send(503, '5.5.1 AUTH is not allowed within a transaction; send RSET first')
         callback?.()
       } else handle(command, callback)
     }

@@ -77,5 +77,5 @@ async function takeReport(mailer: Mailer, octets: Buffer, to: readonly string[])
     unverified: true,
   })
   // A report about an unknown message is no reason for the server to report that in turn.
-  return matched === 0 ? 'Report received, it matches no message' : 'Report received'
+  return matched === 0 ? 'Report received; it matches no message' : 'Report received'
 }

@@ -171,7 +171,7 @@ export function resolveSmtpIntake(options: SmtpIntakeOptions): ResolvedSmtpIntak
   if (users !== undefined && input['tls'] === undefined && !isLoopback(host))
     check.fail(
       'tls',
-      `is required to listen on ${host}, or passwords could be read on their way; false accepts that`,
+      `is required to listen on ${host}, because passwords could otherwise be read in transit; false accepts that`,
     )
   const limits = limitsOf(input['limits'])
   const size = check.integer(input['size'] ?? 25 * 1024 * 1024, 'size', 1, MAX_SIZE)

@@ -59,7 +59,7 @@ export function readSubmitted(
     if (!field.name.startsWith(CONTROL)) continue
     const name = field.name.slice(CONTROL.length)
     if (controls.has(name))
-      return refusal(554, '5.6.0', `The control field ${field.name.slice(0, 80)} is there twice`)
+      return refusal(554, '5.6.0', `The control field ${field.name.slice(0, 80)} occurs twice`)
     controls.set(name, toHeaderField(text, field).value)
   }
   const named = (name: string): string[] =>

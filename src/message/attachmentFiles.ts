@@ -76,7 +76,7 @@ async function readStream(
     // Leaving the loop early destroys the stream.
     for await (const chunk of stream) {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-      if (!types.isUint8Array(bytes)) check.fail(at, 'is a stream of something else than text or bytes')
+      if (!types.isUint8Array(bytes)) check.fail(at, 'is a stream of something other than text or bytes')
       size += bytes.byteLength
       if (size > limit) break
       chunks.push(bytes)

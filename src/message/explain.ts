@@ -10,7 +10,7 @@ export function explain(message: Message): string {
   if (message.unreadable === true)
     return `The message (${message.status}) can't be decrypted: its key is missing in queue.encryption.keys. It is kept as it is.`
   const { erased, ...others } = message
-  if (erased === true) return `${explain(others)} Its content was erased, and an address.`
+  if (erased === true) return `${explain(others)} Its content and an address were erased.`
   switch (message.status) {
     case 'queued':
       return queued(message)
@@ -46,7 +46,7 @@ function held(message: Message, last: MessageAttempt | undefined): string {
       if (last?.code === 'TRANSPORT_UNAVAILABLE') return `Held: ${reason(last)}.`
       // While the queue is paused, a scheduled message keeps its time.
       if (message.nextAttemptAt !== undefined && message.nextAttemptAt === message.sendAt)
-        return `Held because the queue is paused; it is scheduled${at(' for', message.sendAt)}, if the queue is resumed by then.`
+        return `Held because the queue is paused; it is sent${at(' at', message.sendAt)} if the queue is resumed by then.`
       return message.nextAttemptAt === undefined
         ? 'Held because the queue is paused; it continues when the queue is resumed.'
         : `Held because the transport "${message.transport}" is paused; it continues when the transport is resumed.`
@@ -54,12 +54,12 @@ function held(message: Message, last: MessageAttempt | undefined): string {
       return `Held because its transport is not working: ${reason(last)}; it is sent automatically once the transport works again.`
     case 'setup': {
       const why = last?.code === 'SETUP_FAILED' ? `: ${reason(last)}` : ''
-      return `Held because the worker threads keep crashing, which is not caused by a message${why}; it is sent automatically once a thread stays up.`
+      return `Held because the worker threads keep crashing, and no message is the cause${why}; it is sent automatically once a thread stays up.`
     }
     case 'budget':
       return `Waiting for a limit, such as the rate or quota of the transport "${message.transport}"${at(', until about', message.nextAttemptAt)}.`
     case 'uncertain':
-      return `Held${at(' since', last?.end)} because it may already have been sent: ${reason(last)}; choose retry, cancel or markSent.`
+      return `Held${at(' since', last?.end)} because it may already have been sent: ${reason(last)}; choose retry, cancel, or markSent.`
   }
 }
 

@@ -56,7 +56,7 @@ export function headersOf(value: unknown, check: Validator): [string, string][] 
     check.fail('headers', `must be an object with strings or arrays of strings, got ${kindOf(value)}`)
   const entries = Object.entries(value)
   if (entries.length > MAX_HEADERS)
-    check.fail('headers', `has ${entries.length} entries, at most ${MAX_HEADERS} are allowed`)
+    check.fail('headers', `has ${entries.length} entries; at most ${MAX_HEADERS} are allowed`)
   return entries.flatMap(([name, value]) => {
     const path = `headers.${name.slice(0, 80)}`
     const key = name.toLowerCase()

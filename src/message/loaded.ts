@@ -35,7 +35,7 @@ export async function acceptLoaded(
     const count = recipientsOf({ ...job, to: accepted.to }).length
     if (count === 0) check.fail('to', 'the mail has no recipient in to, cc or bcc')
     if (count > rules.limits.recipients)
-      check.fail('to', `the mail has ${count} recipients, at most ${rules.limits.recipients} are allowed`)
+      check.fail('to', `the mail has ${count} recipients; at most ${rules.limits.recipients} are allowed`)
   }
   if (attachments !== undefined) {
     const given = { attachments: attachments.map(withoutBytes) }
@@ -51,7 +51,7 @@ export async function acceptLoaded(
   if (bytes > rules.limits.message)
     check.fail(
       '',
-      `The mail has ${bytes} bytes, at most ${rules.limits.message} are allowed (limits.message)`,
+      `The mail has ${bytes} bytes; at most ${rules.limits.message} are allowed (limits.message)`,
     )
   return accepted
 }

@@ -126,7 +126,7 @@ export function toJob(
   const recipients = recipientsOf({ to, cc, bcc }).length
   if (recipients === 0) check.fail('to', 'the mail has no recipient in to, cc or bcc')
   if (recipients > limits.recipients)
-    check.fail('to', `the mail has ${recipients} recipients, at most ${limits.recipients} are allowed`)
+    check.fail('to', `the mail has ${recipients} recipients; at most ${limits.recipients} are allowed`)
 
   const content = raw?.content ?? contentOf(mail)
   const attachments = attachmentsOf(mail['attachments'], check, limits.attachments)
@@ -136,7 +136,7 @@ export function toJob(
   const sizes = attachments.reduce((sum, { size }) => sum + size, 0)
   const bytes = sizeOfContent(content) + sizes + sizeOfHeaders(headers, references)
   if (bytes > limits.message)
-    check.fail('', `The mail has ${bytes} bytes, at most ${limits.message} are allowed (limits.message)`)
+    check.fail('', `The mail has ${bytes} bytes; at most ${limits.message} are allowed (limits.message)`)
 
   const manifest = content.kind === 'template' ? validation.templates.get(content.name) : undefined
   const policy = manifest?.policy ?? {}

@@ -13,7 +13,7 @@ import { eraseFromSchedules } from './eraseFromSchedules.js'
 import { type AddressTest, testFor } from './replaceAddresses.js'
 
 export interface EraseOptions {
-  /** Whether the address is removed from the suppressed addresses as well: then it may be sent mail again. @default false */
+  /** Whether the address is also removed from the suppressed addresses, so that it can get mail again. @default false */
   suppressions?: boolean
   /** Name of the operator, for the audit log. @default none */
   by?: string

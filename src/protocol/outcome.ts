@@ -72,7 +72,7 @@ export type RejectedCode =
    */
   | 'TEMPLATE_ERROR'
   /**
-   * The template's `load` function returned something else than documented, or threw an error with `permanent: true`.
+   * The template's `load` function returned something other than the documented fields, or threw an error with `permanent: true`.
    * @remedy Fix the function or the data, then call `retry(id)`.
    */
   | 'LOAD_FAILED'
@@ -181,7 +181,7 @@ export type ReleasedCode =
 /** Handed over without a reply: it may have been sent. */
 export type UncertainCode =
   /**
-   * The connection closed after the message was handed over, before the reply.
+   * The connection closed after the message was handed over, before the reply, or a gateway responded instead of the mail service (HTTP 502, 504).
    * @remedy Nothing, or with `onUncertain: 'hold'` call `retry(id)` or `markSent(id)`.
    */
   | 'REPLY_LOST'

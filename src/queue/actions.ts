@@ -73,7 +73,8 @@ export const markSentManually: ManualAction = ({ id, state, now }) => {
 export function withReports(reports: readonly RecipientReport[]): ManualAction {
   return ({ id, state, now }) => {
     refuseUnreadable(id, state)
-    if (state.status === 'sending') throw conflict(id, 'is being sent; its outcome comes before reports')
+    if (state.status === 'sending')
+      throw conflict(id, 'is still being sent; report on it after it is settled')
     return applyReports(state, reports, now)
   }
 }

@@ -32,7 +32,7 @@ export function resolveKeys(check: Validator, value: unknown): Uint8Array[] {
     return bytes
   })
   if (new Set(decoded.map((key) => key.toString('base64'))).size < decoded.length)
-    check.fail('queue.encryption.keys', 'must not have a key twice')
+    check.fail('queue.encryption.keys', 'must not contain the same key twice')
   return decoded
 }
 

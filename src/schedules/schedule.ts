@@ -80,7 +80,8 @@ export async function toDefinition(value: unknown): Promise<Definition> {
   if (Buffer.byteLength(JSON.stringify(mail)) > MAX_MAIL)
     check.fail('mail', `is larger than ${MAX_MAIL} bytes; let the template's load function add what is large`)
   for (const field of ['idempotencyKey', 'sendAt', 'expiresAt'])
-    if (mail[field] !== undefined) check.fail(`mail.${field}`, "can't be the same each time")
+    if (mail[field] !== undefined)
+      check.fail(`mail.${field}`, 'is not allowed, because it would be the same each time')
   return { cron, timeZone, mail, catchUp: check.oneOf(input['catchUp'] ?? 'one', 'catchUp', ['one', 'none']) }
 }
 

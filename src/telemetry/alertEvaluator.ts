@@ -139,7 +139,7 @@ export class AlertEvaluator {
     const rule = this.#plan.archive
     if (rule === undefined || archive === undefined) return []
     const { since, failed } = archive
-    const message = `Messages are sent, but can't be written to the archive; ${failed} are missing in it since the mailer started.`
+    const message = `Messages are sent, but can't be written to the archive; ${failed} are missing from it since the mailer started.`
     return [{ rule: 'archive', raises: true, value: at - since, limit: rule.failingFor, message }]
   }
 

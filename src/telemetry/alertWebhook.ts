@@ -36,7 +36,7 @@ export class AlertWebhook {
     this.#tooSlow = new ConditionLog(logger, {
       begins: 'The webhook is too slow; the oldest alert was dropped',
       level: 'warn',
-      ends: 'The webhook keeps up again',
+      ends: 'The webhook is fast enough again',
     })
     this.#refused = new ConditionLog(logger, {
       begins: 'The webhook did not accept an alert, which was dropped',

@@ -144,7 +144,7 @@ function grantOf(
   }
   if (given === undefined || clientId === '' || clientSecret === '') return undefined
   if (scope === undefined && tenantId === undefined)
-    check.fail(`${path}.scope`, 'is required with a clientId and a clientSecret alone')
+    check.fail(`${path}.scope`, 'is required with a clientId and a clientSecret, unless there is a tenantId')
   return {
     grant: 'client_credentials',
     tokenEndpoint,

@@ -63,7 +63,7 @@ function problemOf(records: readonly string[], publicKey: KeyObject): Problem | 
   if (keys.length === 0) return { text: 'has no DKIM key record', publish: true }
   if (keys.length > 1)
     return {
-      text: `has ${keys.length} key records, and receivers may use any of them: leave one`,
+      text: `has ${keys.length} key records, and receivers may use any of them: keep only one`,
       publish: false,
     }
   const [tags] = keys

@@ -25,7 +25,7 @@ export function requireOwn(check: Validator, input: unknown, path: string): void
   const keys: readonly unknown[] = Array.isArray(dkim) ? dkim : [dkim]
   for (const key of keys)
     if (isPlainObject(key) && key['keyFile'] !== undefined)
-      fail('dkim.keyFile', 'no file of this machine is read: give the key as privateKey')
+      fail('dkim.keyFile', 'files on this machine are not read: pass the key as privateKey')
 }
 
 /**

@@ -121,7 +121,7 @@ export class TransportManager implements ResolvedTransports {
     const known = checkTransportName(check, name, 'name')
     await this.#removing.get(known)
     if (this.#transports.get(known)?.resolved === false)
-      check.fail('name', 'there is a transport of this name; reload() gives it new settings')
+      check.fail('name', 'there is already a transport with this name; reload() changes its settings')
     const transport = this.#managed(known, input, 'transport', false)
     checkFailover(check, transport.state, this.#isOwn, 'transport')
     this.#forget(known)

@@ -79,8 +79,8 @@ test('a domain without records is told what to publish for its transport', async
 
 test.each<[problem: string, record: string[], others: Record<string, string[]>]>([
   ['has 2 SPF records', ['v=spf1 -all', 'v=spf1 ~all'], {}],
-  ['lets everybody send', ['v=spf1 +all'], {}],
-  ['lets everybody send', ['v=spf1 mx ALL'], {}],
+  ['lets every server send', ['v=spf1 +all'], {}],
+  ['lets every server send', ['v=spf1 mx ALL'], {}],
   ['takes more than 10 lookups', [`v=spf1 ${'a '.repeat(11)}-all`], {}],
   ['takes more than 10 lookups', [`v=spf1 include:${DOMAIN} -all`], {}],
   [

@@ -273,7 +273,7 @@ describe('the SMTP intake', () => {
     expect(await submit(client, lines, { from: '', to: [to] })).toBe('250 2.6.0 Report received')
     expect((await mailer.find(id))?.recipients[0]?.delivery).toMatchObject({ state: 'bounced' })
     expect(await submit(client, MESSAGE, { from: '', to: [bounces.address] })).toBe(
-      '250 2.6.0 Report received, it matches no message',
+      '250 2.6.0 Report received; it matches no message',
     )
     expect(inbox.count).toBe(1)
   })

@@ -85,11 +85,11 @@ describe('explain', () => {
       },
     ],
     [
-      'Held because the worker threads keep crashing, which is not caused by a message; it is sent automatically once a thread stays up.',
+      'Held because the worker threads keep crashing, and no message is the cause; it is sent automatically once a thread stays up.',
       { status: 'held', heldReason: 'setup' },
     ],
     [
-      'Held because the worker threads keep crashing, which is not caused by a message: no thread lives long enough to take mail: no price list; it is sent automatically once a thread stays up.',
+      'Held because the worker threads keep crashing, and no message is the cause: no thread lives long enough to take mail: no price list; it is sent automatically once a thread stays up.',
       {
         status: 'held',
         heldReason: 'setup',
@@ -102,7 +102,7 @@ describe('explain', () => {
       },
     ],
     [
-      'Held since 2026-03-01 10:02:03 UTC because it may already have been sent: the connection closed after the body; choose retry, cancel or markSent.',
+      'Held since 2026-03-01 10:02:03 UTC because it may already have been sent: the connection closed after the body; choose retry, cancel, or markSent.',
       { status: 'held', heldReason: 'uncertain', uncertain: true, attempts: [LOST] },
     ],
     [
@@ -190,7 +190,7 @@ describe('explain', () => {
       },
     ],
     [
-      'Held because the queue is paused; it is scheduled for 2026-03-01 10:02:03 UTC, if the queue is resumed by then.',
+      'Held because the queue is paused; it is sent at 2026-03-01 10:02:03 UTC if the queue is resumed by then.',
       { status: 'held', heldReason: 'paused', sendAt: TIME, nextAttemptAt: TIME },
     ],
     [
@@ -202,7 +202,7 @@ describe('explain', () => {
       { status: 'cancelled', settledAt: TIME },
     ],
     [
-      'Cancelled at 2026-03-01 10:02:03 UTC before the first attempt. Its content was erased, and an address.',
+      'Cancelled at 2026-03-01 10:02:03 UTC before the first attempt. Its content and an address were erased.',
       { status: 'cancelled', settledAt: TIME, erased: true },
     ],
     [

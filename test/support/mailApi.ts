@@ -9,7 +9,17 @@ export const INDISCREET = `, said ${SECRET} of https://app.example/reset?token=c
 
 /** The behavior of the server at the next request. */
 export type Mood =
-  'ok' | 'refuse' | 'tooLarge' | 'unauthorized' | 'throttle' | 'down' | 'hang' | 'drop' | 'lose' | 'broken'
+  | 'ok'
+  | 'refuse'
+  | 'tooLarge'
+  | 'unauthorized'
+  | 'throttle'
+  | 'down'
+  | 'hang'
+  | 'drop'
+  | 'lose'
+  | 'broken'
+  | 'gateway'
 
 export interface Taken {
   to: string[]
@@ -171,6 +181,7 @@ export const STATUS = {
   throttle: 429,
   down: 503,
   broken: 500,
+  gateway: 504,
 } as const
 
 interface Address {
@@ -222,6 +233,7 @@ const SES_ERRORS = {
   throttle: [429, 'TooManyRequestsException'],
   down: [503, 'ServiceUnavailableException'],
   broken: [500, 'InternalServiceErrorException'],
+  gateway: [504, 'GatewayTimeout'],
 } as const
 
 function sesError(response: ServerResponse, mood: keyof typeof SES_ERRORS): void {

@@ -111,6 +111,7 @@ export function transportSuite(
   it.each([
     ['no answer comes before the deadline of the attempt', 'hang', { limits: { attempt: 2_000 } }],
     ['the connection breaks after the request', 'drop', {}],
+    ['a gateway gives up on the service', 'gateway', {}],
   ] as const)('is uncertain when %s', async (_, mood, options) => {
     const { api, mailer } = await start({ ...options, onUncertain: 'hold' })
     api.mood = mood
@@ -122,7 +123,7 @@ export function transportSuite(
       ...(mood === 'hang' ? { code: 'REPLY_TIMEOUT' } : {}),
     }
     expect(await held).toMatchObject({ heldReason: 'uncertain', outcome })
-    expect(api.moods).toEqual(Array.from({ length: mood === 'drop' ? drops : 1 }, () => mood))
+    expect(api.moods).toEqual(Array.from({ length: mood === 'hang' ? 1 : drops }, () => mood))
   })
 
   it('is certain of nothing sent where nobody listens', async () => {

@@ -14,7 +14,7 @@ export async function readLoaded(value: unknown, given: JsonObject): Promise<Loa
   if (value === undefined || value === null) return {}
   const { data, to, locale, attachments, skip } = fieldsOf(value, 'the value', FIELDS)
   if (skip !== undefined && skip !== null && skip !== false) {
-    if (typeof skip !== 'string' || skip.trim() === '') throw garbage('skip must be the reason, a text')
+    if (typeof skip !== 'string' || skip.trim() === '') throw garbage('skip must be a text, the reason')
     return new Skip(skip.replace(/\s+/g, ' ').slice(0, 200))
   }
   const loaded: LoadedValue = {}
@@ -75,7 +75,7 @@ async function bytesOf(content: unknown, at: string): Promise<readonly Uint8Arra
   for await (const chunk of content as AsyncIterable<unknown>) {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (!(bytes instanceof Uint8Array))
-      throw garbage(`${at}.content is a stream of something else than bytes`)
+      throw garbage(`${at}.content is a stream of something other than bytes`)
     chunks.push(bytes)
   }
   return chunks

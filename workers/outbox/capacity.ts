@@ -20,7 +20,7 @@ const LOG_STUCK = 'the file can’t grow, and its log is full and reserved for d
 const LOG_HELD =
   'another program has been reading the queue’s file for so long that its log can’t be emptied and has become too long'
 const FILE_ALMOST_FULL =
-  'the queue’s file has almost the size that this process may write (ulimit -f), and the rest is reserved for delivering the accepted messages'
+  'the queue’s file has almost reached the file size limit of this process (ulimit -f), and the rest is reserved for delivering the accepted messages'
 const FILE_FULL = 'the queue’s file is full (queue.maxSize)'
 
 export interface FileLimits {

@@ -14,6 +14,11 @@ export interface ServiceResponse {
 }
 
 const MAX_TEXT = 512
+/**
+ * Statuses of a gateway that got no usable response from the service, which may have accepted the message: RFC 9110
+ * sections 15.6.3 and 15.6.5, and two of Cloudflare's.
+ */
+const GATEWAY = new Set([502, 504, 520, 524])
 const MAX_PROBLEM = 300
 
 /** Translates the responses and errors of a service into results, and removes the transport's secrets from them. */
@@ -52,6 +57,12 @@ export class ServiceResults {
         message: `The endpoint does not offer the service's API: ${detail}`,
         reply,
       })
+    if (GATEWAY.has(status))
+      return {
+        ...unanswered('closed', true, to),
+        message: `A gateway responded instead of the service, which may have sent the message: ${detail}`,
+        reply,
+      }
     // 402: the account has no credit at the moment.
     if (status === 402 || status === 408 || status === 429 || status >= 500)
       return {

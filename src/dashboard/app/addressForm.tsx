@@ -115,14 +115,14 @@ export function EraseAddress({ erased }: { erased: (sentence: string) => void })
       <AddressForm title="Erase an address" button="Erase" submit={erase}>
         <label class="field inline">
           <input type="checkbox" name="suppressions" />
-          <span>Remove it from the suppressions, too: then it may be sent mail again</span>
+          <span>Also remove it from the suppressions, so that it can get mail again</span>
         </label>
       </AddressForm>
       {question !== undefined && (
         <Confirm question={`Erase ${question.address}?`} yes="Erase" answer={question.answer}>
           <p>
-            Its messages lose their content, those that wait for it only are cancelled, and its files in the
-            archive are deleted. This can’t be undone.
+            Messages to this address lose their content. Messages that wait only for this address are
+            cancelled. Its files in the archive are deleted. This can’t be undone.
           </p>
         </Confirm>
       )}
@@ -141,7 +141,7 @@ function sentenceOf({ messages, cancelled, inProgress, unreadable, ...others }: 
   ]
   const left = inProgress + spooled
   const again =
-    left > 0 ? ` ${plural(left, 'message')} not settled or forwarded yet: erase it again later.` : ''
+    left > 0 ? ` ${plural(left, 'message')} not settled or forwarded yet: erase the address again later.` : ''
   const sealed = unreadable > 0 ? ` ${plural(unreadable, 'message')} can’t be decrypted.` : ''
   return `${parts.join(', ')}.${again}${sealed}`
 }

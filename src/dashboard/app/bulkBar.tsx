@@ -125,7 +125,7 @@ function ConfirmAction({ request: { action, all, ids }, selected, total, filters
       {all ? (
         <>
           <p>
-            This applies to every message, on this page and all others, that matches. Messages whose status
+            This applies to every message that matches, on this page and all others. Messages whose status
             doesn’t allow it stay as they are.
           </p>
           <dl class="facts">

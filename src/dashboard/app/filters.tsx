@@ -21,8 +21,8 @@ export function Filters({ query }: { query: URLSearchParams }) {
         />
         {scans && (
           <span class="search-hint" id="search-hint">
-            This queue has no search index: a search reads messages from the newest on, and goes on with
-            “Older”.
+            This queue has no search index: a search reads messages from newest to oldest, and “Older”
+            continues it.
           </span>
         )}
       </label>

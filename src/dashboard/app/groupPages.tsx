@@ -126,7 +126,7 @@ export function AuditPage() {
       <h1>Audit log</h1>
       <p class="dim">Who paused, resumed, and changed what. Entries are kept for 90 days.</p>
       {problem !== undefined && <p class="problem">{problem}</p>}
-      {loaded?.entries.length === 0 && <p class="empty">Nobody has changed anything in this time.</p>}
+      {loaded?.entries.length === 0 && <p class="empty">There were no changes in this period.</p>}
       {loaded !== undefined && loaded.entries.length > 0 && (
         <DataTable label="Audit log" columns={['When', 'Who', 'What']}>
           {loaded.entries.map(({ at, by, action, target }, index) => (

@@ -34,7 +34,7 @@ export function MessageNavigation({ id }: { id: string }) {
     return other !== undefined && <a href={hrefOf(`messages/${other}`)}>{text}</a>
   }
   return (
-    <nav class="message-nav" aria-label="Messages of the list">
+    <nav class="message-nav" aria-label="Messages in the list">
       <a class="back" href={`${hrefOf('messages')}${search === '' ? '' : `?${search}`}`}>
         ‹ {search === '' ? 'All messages' : 'Back to the search'}
       </a>

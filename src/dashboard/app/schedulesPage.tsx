@@ -67,7 +67,7 @@ export function Schedules() {
             if (yes) unschedule(unconfirmed)
           }}
         >
-          <p>Its mail is not sent any more. An application that schedules it at each start adds it again.</p>
+          <p>Its mail is no longer sent. An application that schedules it at each start adds it again.</p>
         </Confirm>
       )}
     </>

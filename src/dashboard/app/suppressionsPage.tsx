@@ -67,8 +67,8 @@ export function Suppressions({ query }: { query: URLSearchParams }) {
     <>
       <h1>Suppressions</h1>
       <p class="dim">
-        Addresses that get no more mail: of one stream, or of every stream. Every process on the queue uses
-        this list.
+        Addresses that get no more mail, either in one stream or in every stream. Every process on the queue
+        uses this list.
       </p>
       {mayManage && <AddEntry added={({ address }) => changed(`Added ${address}.`)} />}
       {mayManage && <EraseAddress erased={changed} />}
@@ -161,7 +161,7 @@ function NoEntries({ listed, filtered }: { listed: Listed; filtered: boolean }) 
   return (
     <p class="empty">
       {listed.cursor !== undefined
-        ? 'No match so far. The search goes on with the next page. '
+        ? 'No match so far. The search continues on the next page. '
         : filtered
           ? 'No entry matches. '
           : 'No address is suppressed.'}

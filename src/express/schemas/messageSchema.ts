@@ -72,7 +72,7 @@ const Delivery = named(
     state: DeliveryStates,
     at: Time,
     permanent: maybe(z.boolean()).describe('Whether a bounce is final for this address.'),
-    category: maybe(z.enum(BOUNCE_CATEGORIES)).describe('What a bounce or a delay is about.'),
+    category: maybe(z.enum(BOUNCE_CATEGORIES)).describe('The cause of a bounce or a delay.'),
     enhanced: maybe(z.string()).describe('Enhanced status code (RFC 3463), such as `5.1.1`.'),
     detail: maybe(z.string()).describe('The text of the server.'),
     source: z.string().describe('Who reported it.'),

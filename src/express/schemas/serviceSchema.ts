@@ -66,7 +66,7 @@ export const EraseRequest = named(
   z.strictObject({
     address: z.string().max(320).describe('The address of a recipient, without a name.'),
     suppressions: maybe(z.boolean()).describe(
-      'Whether it is removed from the suppressed addresses as well: then it may be sent mail again. False by default.',
+      'Whether the address is also removed from the suppressed addresses, so that it can get mail again. False by default.',
     ),
   }),
 )

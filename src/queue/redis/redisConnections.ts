@@ -183,7 +183,7 @@ export async function warnAboutSettings(redis: Redis, logger: Logger): Promise<v
   if (setting('aof_enabled') === '0')
     logger.warn(
       { appendonly: 'no' },
-      'Redis keeps no append-only file: if it ends, mail that was accepted since its last snapshot is lost, and mail that was ' +
+      'Redis keeps no append-only file: if it stops, mail that was accepted since its last snapshot is lost, and mail that was ' +
         'sent since then may be sent again without a mark. Set appendonly yes',
     )
   else {

@@ -130,7 +130,7 @@ export function startPage({ inbox, demo, threaded }: StartPageContents): string 
             </p>
           </div>
           <div>
-            <h3>Crashes lose no mail</h3>
+            <h3>A crashed thread loses no mail</h3>
             <p>
               If a thread dies, its unsent messages are sent again immediately. A message that crashes threads
               is identified and isolated.

@@ -124,7 +124,7 @@ describe.each(MODES)('a login that MAIL demands, %s', (_, extensions) => {
     const result = await send(sender)
     expect(result).toMatchObject({
       outcome: { result: 'deferred', code: 'AUTH_FAILED' },
-      message: `The server takes no mail with these credentials: ${code} 5.7.0 authentication required`,
+      message: `The server accepts no mail with these credentials: ${code} 5.7.0 authentication required`,
       recipients: [],
       reply: { code },
     })

@@ -97,7 +97,7 @@ export function loginRequired(
   const replies = mail !== undefined && mail.code >= 400 ? [mail] : recipients
   const [reply] = replies
   if (reply === undefined || !replies.every(({ code }) => LOGIN_CODES.has(code))) return undefined
-  const message = `The server takes no mail with these credentials: ${reply.code} ${reply.text}`
+  const message = `The server accepts no mail with these credentials: ${reply.code} ${reply.text}`
   return { code: 'AUTH_FAILED', message, reply }
 }
 
