@@ -146,11 +146,9 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       notTemplates: templates.notTemplates,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    const acceptanceParts = { clock, validation, templates, queue, tracing, figures }
-    const acceptance = (assembled.acceptance = new Acceptance({
-      ...acceptanceParts,
-      suppressions: suppressionLookup,
-    }))
+    const accepting = { clock, validation, templates, queue, tracing, figures }
+    const acceptance = new Acceptance({ ...accepting, suppressions: suppressionLookup })
+    assembled.acceptance = acceptance
     if (options.role !== 'send') {
       await queue.start(dispatcher)
       dispatcher.started()
