@@ -130,8 +130,8 @@ const boundaries = [
   },
   {
     to: ['postal-mime', 'postal-mime/**'],
-    from: ['src/web/parseMime.ts', 'src/web/mimeBody.ts'],
-    why: 'Mail is parsed in one place, src/web/parseMime.ts, for those who show it: sending never pays for it.',
+    from: ['src/mime/parseMime.ts', 'src/mime/mimeBody.ts'],
+    why: 'Mail is parsed in one place, src/mime/parseMime.ts, for those who show it: sending never pays for it.',
   },
   {
     to: ['workers/render/mjmlPackages.ts'],
@@ -206,7 +206,7 @@ const boundaries = [
   },
   ...Object.entries({
     web: [],
-    inbox: [],
+    inbox: ['src/protocol/smtpPaths.ts'],
     dashboard: ['src/protocol/progress.ts'],
     express: [
       ...['src/message/mailFields.ts', 'src/protocol/progress.ts'],
@@ -216,9 +216,12 @@ const boundaries = [
   }).map(([part, mounted]) => ({
     in: [`src/${part}/**`],
     to: ['src/**'],
-    except: ['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/web/**', `src/${part}/**`, ...mounted],
+    except: [
+      ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/web/**', 'src/mime/**'],
+      ...[`src/${part}/**`, ...mounted],
+    ],
     from: [],
-    why: 'This part stands outside the core and beside the others: it sees the public surface (../index.js, types of ../mailer.js), src/web/ and what loopback is.',
+    why: 'This part stands outside the core and beside the others: it sees the public surface (../index.js, types of ../mailer.js), src/web/, src/mime/, and what loopback is.',
   })),
   {
     in: ['src/server/**'],
@@ -258,7 +261,12 @@ const boundaries = [
       ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/validation.ts', 'src/logging/logger.ts'],
       ...['src/message/addresses.ts', 'src/message/mailFields.ts', 'src/protocol/addressForms.ts'],
       ...['src/protocol/octets.ts', 'src/protocol/octetScan.ts'],
-      ...['src/web/listen.ts', 'src/web/parseMime.ts', 'src/web/mimeStructure.ts', 'src/web/smtpPaths.ts'],
+      ...[
+        'src/web/listen.ts',
+        'src/mime/parseMime.ts',
+        'src/mime/mimeStructure.ts',
+        'src/protocol/smtpPaths.ts',
+      ],
       ...['src/web/clientNetwork.ts', 'src/intake/**'],
     ],
     from: [],

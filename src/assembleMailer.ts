@@ -10,8 +10,8 @@ import type { Logger } from './logging/logger.js'
 import { redactionOf } from './logging/redaction.js'
 import { Mailer } from './mailer.js'
 import { processStatus } from './mailerParts.js'
+import { Acceptance } from './message/acceptance.js'
 import { newToken } from './message/ids.js'
-import { Intake } from './message/intake.js'
 import type { TransportConfig } from './protocol/transportConfig.js'
 import type { Admit, QueueDriver } from './queue/driver.js'
 import { openQueue } from './queue/openQueue.js'
@@ -88,9 +88,9 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     const templates = new TemplateCatalog(await started.start(), () => started.listTemplates())
     const { limits, maxAge, retain, logger } = options
     warnOfTemplates(templates.manifests, logger)
-    const assembled: { intake?: Intake } = {}
+    const assembled: { acceptance?: Acceptance } = {}
     const admit: Admit = (submission) =>
-      assembled.intake?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
+      assembled.acceptance?.admit(submission) ?? Promise.reject(new Error('The mailer is not assembled yet'))
     const common = { limit: limits.queue, maxAge, retain, logger, clock, token, admit }
     const hookParts = { limit: limits.webhooks, redaction, logger, token }
     const webhooks =
@@ -146,8 +146,9 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
       notTemplates: templates.notTemplates,
       templatesElsewhere: options.role === 'send' && options.templates === undefined,
     }
-    const intakeParts = { clock, validation, templates, queue, tracing, figures }
-    const intake = (assembled.intake = new Intake({ ...intakeParts, suppressions: suppressionLookup }))
+    const accepting = { clock, validation, templates, queue, tracing, figures }
+    const acceptance = new Acceptance({ ...accepting, suppressions: suppressionLookup })
+    assembled.acceptance = acceptance
     if (options.role !== 'send') {
       await queue.start(dispatcher)
       dispatcher.started()
@@ -168,10 +169,10 @@ export async function assembleMailer(options: ResolvedOptions, sharing: boolean)
     const settings = new TransportSettings({ queue, manager })
     await settings.refresh()
     const { Scheduler } = await import('./schedules/scheduler.js')
-    const scheduler = new Scheduler({ queue, clock, logger, accepts: options.role !== 'deliver', intake })
+    const scheduler = new Scheduler({ queue, clock, logger, accepts: options.role !== 'deliver', acceptance })
     const mailer = new Mailer({
       validation,
-      intake,
+      acceptance,
       scheduler,
       templates: new TemplateManager(options.templates, runner, templates),
       events,

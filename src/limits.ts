@@ -1,5 +1,5 @@
 import type { GroupLimitOptions } from './delivery/groupLimits.js'
-import { resolveRate } from './transports/budgets.js'
+import { resolveRate } from './transports/rateLimiter.js'
 import { type Validator, MAX_TIMER } from './validation.js'
 
 /** Limits on size, number and time. */

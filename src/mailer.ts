@@ -6,7 +6,7 @@ import type { RedactOptions } from './logging/redaction.js'
 import {
   checkDeadline,
   closeParts,
-  intakeOf,
+  acceptanceOf,
   type MailerParts,
   type MailerStats,
   type PauseOptions,
@@ -14,7 +14,7 @@ import {
   setPaused,
   statsOf,
 } from './mailerParts.js'
-import type { Intake, SendResult } from './message/intake.js'
+import type { Acceptance, SendResult } from './message/acceptance.js'
 import type { Mail, PreparedMail, Receipt } from './message/mail.js'
 import type { Status } from './message/messageState.js'
 import { type Message, type MessagePreview, previewOf } from './message/messageView.js'
@@ -71,12 +71,12 @@ export class Mailer {
    * @throws ThreadpostError `REFUSED`, `INVALID_MESSAGE`, `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `IDEMPOTENCY_CONFLICT`, `QUEUE_FULL`, `QUEUE_UNAVAILABLE`, `CLOSED`; `UNSUPPORTED` with role 'deliver', or for `tx` without a queue on Postgres
    */
   async send(mail: Mail | PreparedMail, options: SendOptions = {}): Promise<Receipt> {
-    return await this.#intake.take(mail, options)
+    return await this.#acceptance.take(mail, options)
   }
 
   /** Sends each mail as `send()` does. The result of a mail that was not accepted is its error, in the same place. */
   async sendMany(mails: readonly (Mail | PreparedMail)[], options: SendOptions = {}): Promise<SendResult[]> {
-    return await this.#intake.takeAll(mails, options)
+    return await this.#acceptance.takeAll(mails, options)
   }
 
   /** Calls `send()`, then `wait()`. If the wait ends early, delivery continues; a `WAIT_TIMEOUT` error has the message's `id`. */
@@ -88,7 +88,7 @@ export class Mailer {
 
   /** Validates a mail and gives it an identity, without queueing it. The interceptor is called when the mail is sent. */
   prepare(mail: Mail): PreparedMail {
-    return this.#parts.intake.prepare(mail)
+    return this.#parts.acceptance.prepare(mail)
   }
 
   /** Returns a message in its current state, or undefined if it doesn't exist or is no longer kept. */
@@ -103,8 +103,8 @@ export class Mailer {
 
   /** Resolves once the message is settled: sent, partial, failed, expired or cancelled. @throws ThreadpostError `NOT_FOUND`, `WAIT_TIMEOUT`, `CLOSED` */
   async wait(id: string, options: WaitOptions = {}): Promise<Message> {
-    const { intake, queue, waiters } = this.#open
-    const lookup = intake.lookup(id, () => this.find(id))
+    const { acceptance, queue, waiters } = this.#open
+    const lookup = acceptance.lookup(id, () => this.find(id))
     return waiters.follow(queue, id, lookup, options)
   }
 
@@ -130,7 +130,7 @@ export class Mailer {
 
   /** Sends a settled message again, as a new one with `resendOf`. @throws ThreadpostError `NOT_FOUND`, `CONFLICT`, and as `send()` */
   async sendAgain(id: string, changes: ResendChanges = {}): Promise<Receipt> {
-    return await this.#intake.takeAgain(id, changes)
+    return await this.#acceptance.takeAgain(id, changes)
   }
 
   /** Counts the matching messages, 10,000 at most. @throws ThreadpostError `INVALID_MESSAGE` as `list()` */
@@ -163,7 +163,7 @@ export class Mailer {
     data?: TemplateData<Name>,
     options: { locale?: TemplateLocale } = {},
   ): Promise<RenderedParts> {
-    return this.#open.templates.render(template, data, options, this.#parts.intake.context())
+    return this.#open.templates.render(template, data, options, this.#parts.acceptance.context())
   }
 
   /** Returns the content of a message, its parts and its bytes, built in a thread from the stored mail. @returns undefined if there is no such message @throws ThreadpostError `UNKNOWN_TEMPLATE`, `MISSING_DATA`, `TEMPLATE_ERROR` if it can no longer be rendered */
@@ -288,8 +288,8 @@ export class Mailer {
     return (this.#closed ??= closeParts(this.#parts, deadline))
   }
 
-  get #intake(): Intake {
-    return intakeOf(this.#open)
+  get #acceptance(): Acceptance {
+    return acceptanceOf(this.#open)
   }
 
   /** The parts, while the mailer is open. @throws ThreadpostError `CLOSED` */

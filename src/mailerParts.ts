@@ -5,7 +5,7 @@ import { ThreadpostError } from './errors.js'
 import type { Feedback } from './feedback/feedback.js'
 import type { Inbox } from './inbox/inbox.js'
 import type { Redaction } from './logging/redaction.js'
-import type { Intake } from './message/intake.js'
+import type { Acceptance } from './message/acceptance.js'
 import type { ValidationContext } from './message/toJob.js'
 import type { ArchiveStatus } from './protocol/archiveCell.js'
 import type { QueueDriver, QueueStats } from './queue/driver.js'
@@ -56,7 +56,7 @@ export interface MailerStats extends QueueStats, MessageMeasures {
  */
 export interface MailerParts {
   validation: ValidationContext
-  intake: Intake
+  acceptance: Acceptance
   templates: TemplateManager
   events: Events
   metrics: Metrics
@@ -192,8 +192,8 @@ export async function setPaused(
  * @throws ThreadpostError `UNSUPPORTED` if the mailer accepts no mail
  * @internal
  */
-export function intakeOf({ accepts, intake }: MailerParts): Intake {
-  if (accepts) return intake
+export function acceptanceOf({ accepts, acceptance }: MailerParts): Acceptance {
+  if (accepts) return acceptance
   throw new ThreadpostError('UNSUPPORTED', "A mailer with role 'deliver' accepts no mail; use another one")
 }
 

@@ -22,6 +22,7 @@ import { DeliveryContext } from './deliveryContext.js'
 import { DeliveryJournal } from './deliveryJournal.js'
 import { LoadFailure, Skip } from './loading/loadFailure.js'
 import { runLoad } from './loading/loadFunction.js'
+import { LoadedBlocks, withOwnOctets } from './loading/loadedBlocks.js'
 import { createRenderer } from './render/createRenderer.js'
 import type { LoadModule, Renderer } from './render/renderer.js'
 import { TemplateFailure } from './render/template/sourceFile.js'
@@ -39,6 +40,8 @@ export class Deliverer {
   readonly #transports: TransportPool
   readonly #journal: DeliveryJournal | undefined
   readonly #archive: ArchiveWriter | undefined
+  /** Memory for what `load` functions return; undefined in the calling thread, from which nothing crosses. */
+  readonly #blocks: LoadedBlocks | undefined
 
   #quitting = false
 
@@ -67,6 +70,7 @@ export class Deliverer {
       setup.threads,
       reportConnections,
     )
+    if (thread !== 0) this.#blocks = new LoadedBlocks()
     if (setup.journal !== undefined) this.#journal = new DeliveryJournal(setup.journal)
     if (setup.archive !== undefined) this.#archive = new ArchiveWriter(setup.archive, this.#log, isolated)
   }
@@ -83,7 +87,8 @@ export class Deliverer {
   }
 
   /** Makes one attempt. Never rejects: every failure is in the outcome. */
-  async deliver(task: DeliverTask): Promise<Outcome | LoadReply> {
+  async deliver(given: DeliverTask): Promise<Outcome | LoadReply> {
+    const task = given.payload.loaded === true ? { ...given, payload: withOwnOctets(given.payload) } : given
     const { attempt, note = 0 } = task
     const context = new DeliveryContext(
       this.#board,
@@ -163,7 +168,7 @@ export class Deliverer {
     try {
       const value = await runLoad(module, payload, context, this.#setup.loadTimeout)
       if (value instanceof Skip) return context.skipped(value.reason)
-      return { result: 'loaded', value, ms: performance.now() - start }
+      return { result: 'loaded', value: this.#blocks?.share(value) ?? value, ms: performance.now() - start }
     } catch (error) {
       if (!(error instanceof LoadFailure)) throw error
       context.addTiming('load', performance.now() - start - (context.timings.load ?? 0))

@@ -1,5 +1,5 @@
 import type { Pulse } from '../src/protocol/phaseBoard.js'
-import { PulseBoard, type BoardSlot } from '../src/protocol/pulse.js'
+import { PulseBoard, type BoardSlot } from '../src/protocol/pulseBoard.js'
 import type { ThreadSetup } from '../src/protocol/tasks.js'
 
 type Listener = (change: 1 | -1) => void

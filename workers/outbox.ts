@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { FromOutbox, OutboxSetup, Request } from '../src/queue/sqlite/outboxProtocol.js'
 import { type OpenFile, openOutbox, Refusal } from './outbox/databaseFile.js'
 import { OutboxEngine } from './outbox/outboxEngine.js'
-import { createParts } from './outbox/parts.js'
+import { createParts } from './outbox/outboxParts.js'
 import { Reserve } from './outbox/reserve.js'
 
 /** A line of /proc/self/limits: the name, the limit in force, and the one up to which the process may raise it. */

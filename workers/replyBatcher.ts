@@ -16,7 +16,7 @@ export class ReplyBatcher {
   /** Requests without a reply. */
   #outstanding = 0
   readonly #ready = new Batcher<ChannelReply>(() => this.#sendIfFull())
-  /** The memory of what `load` functions returned, which moves to the main thread: a copy would be made there. */
+  /** The memory of what `load` functions returned and no block contains. It moves to the main thread, which would copy it otherwise. */
   #moving: ArrayBuffer[] = []
   #timer: NodeJS.Timeout | undefined
 

@@ -9,9 +9,9 @@ import type {
   Request,
   ThreadSetup,
 } from '../src/protocol/tasks.js'
+import { CodeOwner } from './codeOwner.js'
 import { Deliverer } from './deliver.js'
 import { Heartbeat } from './heartbeat.js'
-import { Lineage } from './lineage.js'
 import { ReplyBatcher } from './replyBatcher.js'
 
 /**
@@ -40,7 +40,7 @@ lowerPriority(setup.niceness)
  */
 export async function serve({ port, place, isolated }: ChannelOpening): Promise<void> {
   const heartbeat = new Heartbeat(setup, place)
-  const lineage = isolated ? new Lineage((owner) => heartbeat.act(owner)) : undefined
+  const codeOwner = isolated ? new CodeOwner((owner) => heartbeat.act(owner)) : undefined
   port.postMessage([{ hello: threadId }] satisfies ChannelReply[])
   const replies = new ReplyBatcher(port)
   const deliverer = new Deliverer(
@@ -55,7 +55,7 @@ export async function serve({ port, place, isolated }: ChannelOpening): Promise<
     await deliverer.ready()
   } catch (error) {
     heartbeat.stop()
-    lineage?.stop()
+    codeOwner?.stop()
     await deliverer.quit()
     throw error
   }
@@ -66,7 +66,7 @@ export async function serve({ port, place, isolated }: ChannelOpening): Promise<
       const { id, task } = request
       const work = (): Promise<ReplyOf<Request>> => perform(deliverer, request)
       const reply =
-        lineage !== undefined && task !== undefined && 'slot' in task ? lineage.run(task, work) : work()
+        codeOwner !== undefined && task !== undefined && 'slot' in task ? codeOwner.run(task, work) : work()
       reply.then(
         (value) => {
           replies.reply({ id, value })

@@ -69,7 +69,7 @@ export async function createEnvironment(options: EnvironmentOptions): Promise<En
       security.ca = ca
     }
     if (options.latency > 0 && sink !== undefined) {
-      const delay = await startService('./delay.js', ['127.0.0.1', `${port}`, `${options.latency}`])
+      const delay = await startService('./latencyProxy.js', ['127.0.0.1', `${port}`, `${options.latency}`])
       closing.push(() => delay.close())
       port = delay.port
     }

@@ -7,6 +7,7 @@ import {
   type MessagePreview,
   ThreadpostError,
 } from '../index.js'
+import { type InboxAttachment, type MailContents, parseMime } from '../mime/parseMime.js'
 import {
   frameDocument,
   htmlNote,
@@ -15,9 +16,8 @@ import {
   sendImage,
   shownHeaders,
   shownText,
-} from '../web/frame.js'
+} from '../web/mailFrame.js'
 import { guardSearch, jsonBody } from '../web/middleware.js'
-import { type InboxAttachment, type MailContents, parseMime } from '../web/parseMime.js'
 import { invalid } from '../web/problem.js'
 import { listQueryOf } from '../web/requestSchema.js'
 import type { DashboardOptions } from './dashboardRouter.js'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Router } from 'express'
 import { type JsonObject, type Mailer, ThreadpostError } from '../index.js'
-import { frameDocument, type FrameDocument, htmlNote, shownText } from '../web/frame.js'
+import { frameDocument, type FrameDocument, htmlNote, shownText } from '../web/mailFrame.js'
 import { jsonBody } from '../web/middleware.js'
 import type { DashboardOptions } from './dashboardRouter.js'
 import type { RenderedPreview } from './viewModels.js'

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Settlement } from '../message/messageState.js'
-import type { Allowance, Allowances } from '../transports/budgets.js'
+import type { Allowance, Allowances } from '../transports/rateLimiter.js'
 
 /** Limits for the messages of each group. */
 export interface GroupLimitOptions {

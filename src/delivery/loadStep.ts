@@ -10,7 +10,8 @@ import type { SafeMode } from '../message/safeMode.js'
 import { type AcceptedLoad, fromStoredLoad, toStoredLoad } from '../message/storedLoad.js'
 import { toPayload } from '../message/toPayload.js'
 import type { Outcome } from '../protocol/outcome.js'
-import type { LoadReply, MessagePayload } from '../protocol/tasks.js'
+import { isShared, releaseBlock } from '../protocol/sharedBlock.js'
+import type { LoadedValue, LoadReply, MessagePayload } from '../protocol/tasks.js'
 import { emptyFacts } from '../protocol/unsentOutcome.js'
 import type { QueuedMessage } from '../queue/driver.js'
 import type { DeliveryOrder } from '../threads/runner.js'
@@ -34,6 +35,8 @@ export class LoadStep {
   #accepted: AcceptedLoad | undefined
   #isNew = false
   #ms = 0
+  /** Those of the value's attachments that are in shared blocks, which are in use until the delivery has ended. */
+  #blocks: Uint8Array[] = []
   recipients: RecipientState[]
   /** The job with what `load` returned. */
   job: MailJob
@@ -80,6 +83,7 @@ export class LoadStep {
   }
 
   async #accept({ value, ms }: LoadReply): Promise<Outcome | undefined> {
+    this.#blocks = blocksOf(value)
     try {
       const accepted = await acceptLoaded(this.#message.job, value, this.#rules)
       this.#accepted = accepted
@@ -105,13 +109,24 @@ export class LoadStep {
     return openRecipients(filtered.state).length === 0 ? suppressedOutcome(filtered) : undefined
   }
 
-  /** Adds the time that `load` took, and what it returned if there may be further attempts. */
+  /** Adds the time that `load` took, and a copy of what it returned if there may be further attempts. Its memory is then used again. */
   complete(outcome: Outcome, settle: (message: QueuedMessage) => Settlement): Settlement {
     if (this.#ms > 0) outcome.timings.load = this.#ms
     const changed = this.recipients !== this.#message.state.recipients
-    const settlement = settle(changed ? this.message : this.#message)
-    if (this.#accepted !== undefined && this.#isNew && settlement.decision.status !== 'sent')
-      settlement.loaded = toStoredLoad(this.#accepted)
-    return settlement
+    try {
+      const settlement = settle(changed ? this.message : this.#message)
+      if (this.#accepted !== undefined && this.#isNew && settlement.decision.status !== 'sent')
+        settlement.loaded = toStoredLoad(this.#accepted)
+      return settlement
+    } finally {
+      for (const block of this.#blocks) releaseBlock(block)
+    }
   }
+}
+
+/** Returns the attachments that are in blocks. A thread puts nothing else that is shared into its reply. */
+function blocksOf({ attachments = [] }: LoadedValue): Uint8Array[] {
+  return attachments.flatMap(({ content }) =>
+    content instanceof Uint8Array && isShared(content) ? [content] : [],
+  )
 }

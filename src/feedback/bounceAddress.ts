@@ -1,6 +1,6 @@
 import { parseAddress } from '../message/addresses.js'
 import { splitAddress } from '../protocol/addressForms.js'
-import { resolveSecrets, sign } from '../unsubscribe/signing.js'
+import { resolveSecrets, sign } from '../signedTokens.js'
 import type { Validator } from '../validation.js'
 
 /** Where bounces go, so that each can be assigned to its message. */

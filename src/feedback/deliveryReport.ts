@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import { parseAddress } from '../message/addresses.js'
-import { timeOf } from '../message/times.js'
+import { timeOf } from '../message/sendAtAndExpiry.js'
 import { Validator } from '../validation.js'
 import { categorize } from './categorize.js'
 import {

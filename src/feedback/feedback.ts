@@ -93,7 +93,7 @@ export class Feedback {
 
   async #readMail(report: unknown, path: string, now: number): Promise<CheckedReport[]> {
     const { raw, unverified } = rawOf(report, path, check)
-    const { reportsOfMail, readMail } = await import('./mail/mailReports.js')
+    const { reportsOfMail, readMail } = await import('./mail/reportMail.js')
     const mail = await readMail(raw)
     return mail === undefined ? [] : reportsOfMail(mail, this.#parts.bounces, unverified, now)
   }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { type MailContents, parseMime } from '../web/parseMime.js'
-import { ThreadReader } from '../web/threadReader.js'
+import { type MailContents, parseMime } from '../mime/parseMime.js'
+import { ThreadReader } from '../mime/threadReader.js'
 import { type MailSummary, type ReceivedMail, summaryOf, toReceivedMail } from './receivedMail.js'
 
 export interface InboxEnvelope {
@@ -44,7 +44,7 @@ async function contentsOf(raw: Uint8Array): Promise<MailContents> {
   if (raw.byteLength > MAX_PARSED) return onlyHeader(raw, `is larger than ${MAX_PARSED / 1024 / 1024} MB`)
   try {
     thread ??= new ThreadReader({
-      file: fileURLToPath(new URL('../web/parseMime.js', import.meta.url)),
+      file: fileURLToPath(new URL('../mime/parseMime.js', import.meta.url)),
       name: 'parseMime',
       timeout: TIMEOUT,
       memory: MEMORY,

@@ -1,3 +1,4 @@
+import type { InboxAddress } from '../mime/parseMime.js'
 import {
   FRAME_SANDBOX,
   htmlNote,
@@ -5,9 +6,8 @@ import {
   type Excerpt,
   shownHeaders,
   shownText,
-} from '../web/frame.js'
+} from '../web/mailFrame.js'
 import { html, type Html, type HtmlValue } from '../web/page.js'
-import type { InboxAddress } from '../web/parseMime.js'
 import type { ReceivedMail } from './receivedMail.js'
 
 export const VIEWS = ['html', 'text', 'links', 'headers', 'raw'] as const

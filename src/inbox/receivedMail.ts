@@ -1,4 +1,4 @@
-import type { InboxAttachment, MailContents } from '../web/parseMime.js'
+import type { InboxAttachment, MailContents } from '../mime/parseMime.js'
 import type { RawMail } from './mailStore.js'
 
 export interface MailLink {

@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
-import { acceptUnusualPaths } from '../web/smtpPaths.js'
+import { acceptUnusualPaths } from '../protocol/smtpPaths.js'
 import { injectFault, type FaultTarget } from './faultInjector.js'
 import type { FaultPlan, FaultStep } from './faults.js'
 import type { InboxEnvelope, RawMail } from './mailStore.js'

@@ -1,7 +1,7 @@
 import { parseMailbox, parseMailboxList } from '../message/addresses.js'
+import { addressesOf } from '../mime/parseMime.js'
 import type { Mailbox } from '../protocol/tasks.js'
 import { Validator } from '../validation.js'
-import { addressesOf } from '../web/parseMime.js'
 import { refusal, replyTo, type SmtpRefusal } from './smtpReply.js'
 
 /** The values of each From and each Sender field, which readers see. */

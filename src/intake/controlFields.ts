@@ -1,5 +1,5 @@
 import { MAIL_FIELDS } from '../message/mailFields.js'
-import { decodeWords } from '../web/parseMime.js'
+import { decodeWords } from '../mime/parseMime.js'
 import { refusal, type SmtpRefusal } from './smtpReply.js'
 
 /** The fields of a mail that control fields set. */

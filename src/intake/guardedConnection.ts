@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { SMTPServer } from 'smtp-server'
-import { acceptUnusualPaths } from '../web/smtpPaths.js'
+import { acceptUnusualPaths } from '../protocol/smtpPaths.js'
 import type { SmtpIntakeLimits } from './smtpIntakeOptions.js'
 
 export type Connection = SMTPServer['connections'] extends Set<infer C> ? C : never

@@ -1,4 +1,4 @@
-import type { HeaderField } from '../web/mimeStructure.js'
+import type { HeaderField } from '../mime/mimeStructure.js'
 import { refusal, type SmtpRefusal } from './smtpReply.js'
 
 /** A header field with its place in the message. `name` is in lower case; `end` includes its line break. */

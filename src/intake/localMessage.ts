@@ -1,5 +1,5 @@
-import type { HeaderField } from '../web/mimeStructure.js'
-import { addressesOf } from '../web/parseMime.js'
+import type { HeaderField } from '../mime/mimeStructure.js'
+import { addressesOf } from '../mime/parseMime.js'
 import { type FieldSlice, headerSectionOf, isHidden, toHeaderField } from './headerSection.js'
 import type { Envelope } from './mimeMail.js'
 import { isRefusal, type SmtpRefusal } from './smtpReply.js'

@@ -1,6 +1,6 @@
+import { type HeaderField, type LeafPart, parseStructure, valueOf } from '../mime/mimeStructure.js'
+import { decodeWords, type InboxAddress, type MailContents, parseMime } from '../mime/parseMime.js'
 import { addressKey } from '../protocol/addressForms.js'
-import { type HeaderField, type LeafPart, parseStructure, valueOf } from '../web/mimeStructure.js'
-import { decodeWords, type InboxAddress, type MailContents, parseMime } from '../web/parseMime.js'
 import { isRefusal, refusal, type SmtpRefusal } from './smtpReply.js'
 
 export interface Envelope {

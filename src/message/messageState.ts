@@ -57,7 +57,7 @@ export interface MailJob extends MessagePayload {
 
 /**
  * The nine statuses, in the order of a message's life. Each transition is labeled with the function that makes it; `settle()`
- * applies the decision of `decide()`, the retry policy. The queue drivers call these functions.
+ * applies the decision of `decideRetry()`, the retry policy. The queue drivers call these functions.
  *
  *       newState()
  *           │

@@ -25,8 +25,8 @@ import { toJsonObject } from './json.js'
 import { MAIL_FIELDS } from './mailFields.js'
 import { type MailJob, recipientsOf } from './messageState.js'
 import { rawPartsOf, refuseRawOver, withoutTrace } from './rawMail.js'
+import { expiryOf, notBeforeOf } from './sendAtAndExpiry.js'
 import { signedUnsubscribe } from './signedUnsubscribe.js'
-import { expiryOf, notBeforeOf } from './times.js'
 
 /** Everything that a mail is validated against. */
 export interface ValidationContext {

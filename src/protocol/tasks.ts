@@ -108,7 +108,7 @@ export interface DeliverTask {
   notBefore?: number
 }
 
-/** An attachment that `load` returned. Bytes are in shared memory, so that the main thread never copies them. */
+/** An attachment that `load` returned. Bytes cross in a block of shared memory or are moved, so that the main thread never copies them. */
 export interface LoadedAttachment {
   filename?: unknown
   content?: string | Uint8Array
@@ -211,7 +211,7 @@ export interface ChannelOpening {
   port: MessagePort
   /** Its place on the pulse board. */
   place: number
-  /** Whether the thread runs one delivery at a time, and tracks whose code runs: see `workers/lineage.ts`. */
+  /** Whether the thread runs one delivery at a time, and tracks whose code runs: see `workers/codeOwner.ts`. */
   isolated: boolean
 }
 

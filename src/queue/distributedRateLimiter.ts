@@ -1,4 +1,4 @@
-import { type Allowance, RateAllowance } from '../transports/budgets.js'
+import { type Allowance, RateLimiter } from '../transports/rateLimiter.js'
 
 /** A permit that is over, and the ms until another message may have it. */
 export interface ReturnedPermit {
@@ -41,14 +41,14 @@ const FAILURE_DELAY = 250
 /**
  * The rate limit of one transport, shared by all processes on one queue. The queue's server has a permit for each message that may be sent
  * in one window. A permit is in use from the moment a process gets it until a window after the server's answer (see
- * {@link RateAllowance}), so no window has more messages than permits, however late a message goes.
+ * {@link RateLimiter}), so no window has more messages than permits, however late a message goes.
  *
  *     server: free ── request ──► stock ── acquire() ──► in use ── release() ──► returned: free again after the window
  *                                   └── not taken for a while ────────────────► returned: free at once
  */
 export class DistributedRateLimiter implements Allowance {
   readonly #transport: string
-  readonly #local: RateAllowance
+  readonly #local: RateLimiter
   readonly #request: RequestPermits
   readonly #newName: () => string
   /** Permits that no message has taken, oldest first; the time is when they were requested, on `performance.now()`'s clock. */
@@ -66,7 +66,7 @@ export class DistributedRateLimiter implements Allowance {
   /** @param newName returns a name that no request had before */
   constructor(transport: string, rate: number, request: RequestPermits, newName: () => string) {
     this.#transport = transport
-    this.#local = new RateAllowance(rate)
+    this.#local = new RateLimiter(rate)
     this.#request = request
     this.#newName = newName
   }

@@ -8,7 +8,7 @@ import type { Message } from '../message/messageView.js'
 import type { Evidence } from '../protocol/evidence.js'
 import type { Outcome } from '../protocol/outcome.js'
 import type { HistogramSnapshot } from '../structures/histogram.js'
-import type { Allowances } from '../transports/budgets.js'
+import type { Allowances } from '../transports/rateLimiter.js'
 import type { Validator } from '../validation.js'
 import type { ManualAction } from './actions.js'
 import type { QueueEncryption } from './encryption/queueEncryption.js'
@@ -92,7 +92,7 @@ export type ChangeListener = (message: QueuedMessage) => void
  */
 export type RecordsOf = (message: QueuedMessage) => readonly RecordChange[]
 
-/** A mail that was submitted past the intake: in SQL. */
+/** A mail that was submitted past `send()`: in SQL. */
 export interface Submission {
   id: string
   /** Milliseconds since the epoch. */
@@ -114,7 +114,7 @@ export interface DriverOptions {
   onChange: ChangeListener
   /** Called for each change to another status than `queued` and `sending`, and for delivery reports; for other changes perhaps. @default no records */
   recordsOf?: RecordsOf | undefined
-  /** For queues into which mail can be submitted past the intake. @default such mail stays in the queue */
+  /** For queues into which mail can be submitted past `send()`. @default such mail stays in the queue */
   admit?: Admit
   /** Encrypts what is stored. @default everything is stored clear */
   encryption?: QueueEncryption

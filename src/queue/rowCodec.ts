@@ -12,7 +12,6 @@ import { toMessage, type Message } from '../message/messageView.js'
 import { copyOctets, plainOctets } from '../protocol/octets.js'
 import type { Content, JsonText } from '../protocol/tasks.js'
 import type { RowCipher } from './encryption/rowCipher.js'
-import { keyExpiry } from './idempotencyKeys.js'
 import { withShownStatus } from './listing.js'
 import {
   type AttachmentBytes,
@@ -245,4 +244,12 @@ export function unpackFiles(files: string | null | undefined): AttachmentBytes[]
   return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
     content: kind === 's' ? text : plainOctets(Buffer.from(text, kind === 'a' ? 'latin1' : 'base64')),
   }))
+}
+
+/** Returns when a key expires: never before its message, so that an expired key always belongs to a settled message. */
+export function keyExpiry(
+  keep: number,
+  { acceptedAt, expiresAt }: Pick<MailJob, 'acceptedAt' | 'expiresAt'>,
+): number {
+  return Math.max(acceptedAt + keep, expiresAt)
 }

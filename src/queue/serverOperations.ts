@@ -1,4 +1,4 @@
-import type { Allowances } from '../transports/budgets.js'
+import type { Allowances } from '../transports/rateLimiter.js'
 import { DistributedRateLimiter, type RequestPermits } from './distributedRateLimiter.js'
 import type { DriverOptions, QueueDriver } from './driver.js'
 import type { ChangeResult, RecordChange, RecordRange, SharedRecord, SharedRecords } from './records.js'

@@ -2,8 +2,8 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Clock } from '../clock.js'
 import { ThreadpostError } from '../errors.js'
 import type { Logger } from '../logging/logger.js'
+import type { Acceptance } from '../message/acceptance.js'
 import { internalKey } from '../message/ids.js'
-import type { Intake } from '../message/intake.js'
 import type { Mail, Receipt } from '../message/mail.js'
 import type { QueueDriver } from '../queue/driver.js'
 import { rangeOf } from '../queue/records.js'
@@ -40,7 +40,7 @@ export interface SchedulerParts {
   logger: Logger
   /** Whether this process takes mail in. Otherwise it never sends a scheduled mail. */
   accepts: boolean
-  intake: Pick<Intake, 'prepare' | 'take'>
+  acceptance: Pick<Acceptance, 'prepare' | 'take'>
 }
 
 /**
@@ -69,7 +69,7 @@ export class Scheduler {
   async add(name: unknown, input: ScheduleInput): Promise<Schedule> {
     const known = nameOf(name)
     const definition = await toDefinition(input)
-    this.#parts.intake.prepare(definition.mail as unknown as Mail)
+    this.#parts.acceptance.prepare(definition.mail as unknown as Mail)
     const before = (await this.#read()).find((schedule) => schedule.name === known)
     const same =
       before?.definition.cron === definition.cron && before.definition.timeZone === definition.timeZone
@@ -189,7 +189,7 @@ export class Scheduler {
   async #send(name: string, mail: Mail, due: number): Promise<Receipt> {
     const time = new Date(due).toISOString()
     const metadata = { ...mail.metadata, schedule: name, scheduledFor: time }
-    return this.#parts.intake.take({ ...mail, metadata }, {}, internalKey(`schedule:${name}:${time}`))
+    return this.#parts.acceptance.take({ ...mail, metadata }, {}, internalKey(`schedule:${name}:${time}`))
   }
 
   async #read(): Promise<StoredSchedule[]> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { parseAddress } from '../message/addresses.js'
-import { timeOf } from '../message/times.js'
+import { timeOf } from '../message/sendAtAndExpiry.js'
 import { addressKey } from '../protocol/addressForms.js'
 import type { RecordRange, SharedRecord } from '../queue/records.js'
 import { forbidControls, Validator } from '../validation.js'

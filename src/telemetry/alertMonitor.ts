@@ -3,6 +3,7 @@ import type { ArchiveStatus } from '../protocol/archiveCell.js'
 import type { QueueStats } from '../queue/driver.js'
 import type { TransportStatus } from '../transports/breaker.js'
 import { AlertEvaluator } from './alertEvaluator.js'
+import { AlertWebhook } from './alertWebhook.js'
 import type {
   Alert,
   AlertPlan,
@@ -13,7 +14,6 @@ import type {
   WebhookReading,
 } from './alerts.js'
 import type { MessageMeasures, SettledStatus } from './metrics.js'
-import { Webhook } from './webhook.js'
 
 /** The statuses that the rule `failures` counts as failed; a cancelled message does not count at all. */
 const NOT_FULLY_SENT: ReadonlySet<SettledStatus> = new Set(['partial', 'failed', 'expired'] as const)
@@ -50,7 +50,7 @@ export class AlertMonitor {
   readonly #listener: AlertMonitorListener
   readonly #logger: Logger
   readonly #evaluator: AlertEvaluator
-  readonly #webhook: Webhook | undefined
+  readonly #webhook: AlertWebhook | undefined
   readonly #timer: NodeJS.Timeout
   readonly #readsReports: boolean
   #reported: readonly ReportedShare[] = []
@@ -64,7 +64,7 @@ export class AlertMonitor {
     this.#logger = logger
     this.#evaluator = new AlertEvaluator(plan)
     this.#readsReports = plan.bounces !== undefined || plan.complaints !== undefined
-    if (plan.webhook !== undefined) this.#webhook = new Webhook(plan.webhook, logger)
+    if (plan.webhook !== undefined) this.#webhook = new AlertWebhook(plan.webhook, logger)
     this.#timer = setInterval(() => void this.#evaluate(), plan.interval).unref()
     void this.#evaluate()
   }

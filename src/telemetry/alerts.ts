@@ -1,6 +1,6 @@
 import { type Validator, isPlainObject } from '../validation.js'
 import { resolveTarget, type WebhookTarget } from '../webhooks/webhookOptions.js'
-import type { WebhookOptions } from './webhook.js'
+import type { WebhookOptions } from './alertWebhook.js'
 
 /** The rules that raise alerts. Each rule has defaults; `false` turns it off. */
 export interface AlertOptions {

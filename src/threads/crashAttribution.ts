@@ -1,5 +1,5 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
-import type { PulseBoard } from '../protocol/pulse.js'
+import type { PulseBoard } from '../protocol/pulseBoard.js'
 import type { Termination } from './watchdog.js'
 import type { ThreadDied } from './workerChannel.js'
 
@@ -44,7 +44,7 @@ const MAX_ERRORS = 100
  *   so no two deliveries of a thread ever render at the same time. So is a `load` function up to its first `await`.
  * - Behind its first `await`, several `load` functions of a thread are in progress, and none of them is certain: each is a suspect.
  * - A suspect may have left behind a timer or a tick that killed the thread. Nothing is counted; it is delivered again in an
- *   isolated thread, which tracks whose code runs (`workers/lineage.ts`).
+ *   isolated thread, which tracks whose code runs (`workers/codeOwner.ts`).
  * - A bystander is delivered again as if nothing had happened.
  * - A death without a culprit is counted by `CrashLoop`, against no message.
  *

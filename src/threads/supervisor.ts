@@ -1,5 +1,5 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
-import { PulseBoard } from '../protocol/pulse.js'
+import { PulseBoard } from '../protocol/pulseBoard.js'
 import { CrashAttribution, type CrashRole } from './crashAttribution.js'
 import { CrashLoop, type CrashLoopListener, type Outage } from './crashLoop.js'
 import type { PoolSupervisor } from './pool.js'

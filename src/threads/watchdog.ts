@@ -1,5 +1,5 @@
 import type { PhaseBoard } from '../protocol/phaseBoard.js'
-import type { PulseBoard } from '../protocol/pulse.js'
+import type { PulseBoard } from '../protocol/pulseBoard.js'
 
 /** The facts about a thread that the watchdog needs. */
 export interface WatchedThread {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
 import { domainKey } from '../protocol/addressForms.js'
 import type { Outcome } from '../protocol/outcome.js'
-import { isThrottling, RateAllowance } from './budgets.js'
+import { isThrottling, RateLimiter } from './rateLimiter.js'
 import { Throughput } from './throughput.js'
 
 /** Domains whose messages are counted, at least. */
@@ -17,14 +17,14 @@ const MAX_DELAY = 15 * 60_000
 
 /** A domain that asked for fewer messages. */
 interface SlowedDomain {
-  allowance: RateAllowance
+  allowance: RateLimiter
   /** When the message that was held last is due, on `performance.now()`'s clock. */
   lastDue: number
 }
 
 /**
  * The rates of recipients' domains that asked for fewer messages, over one transport. A domain starts at half of what it took, is
- * halved with each further reply of this kind, and recovers as a transport does (see {@link RateAllowance}).
+ * halved with each further reply of this kind, and recovers as a transport does (see {@link RateLimiter}).
  *
  * A reply says that the domain wants less, and not that the transport's own server does, if that server accepts messages to other
  * domains meanwhile.
@@ -62,7 +62,7 @@ export class DomainRates {
     deliver: () => Promise<T>,
     transaction: (result: T) => number | undefined,
   ): Promise<T | number> {
-    const taken: RateAllowance[] = []
+    const taken: RateLimiter[] = []
     const release = (time: number | undefined): void => {
       for (const allowance of taken) allowance.release(time)
     }
@@ -104,7 +104,7 @@ export class DomainRates {
     if (known !== undefined) known.allowance.slow()
     else {
       const rate = 2 * this.#throughputOf(domain).perSecond(now)
-      this.#slowed.set(domain, { allowance: new RateAllowance(rate, 1 / 4), lastDue: 0 })
+      this.#slowed.set(domain, { allowance: new RateLimiter(rate, 1 / 4), lastDue: 0 })
     }
   }
 

@@ -9,7 +9,7 @@ import type {
 } from '../protocol/transportConfig.js'
 import type { Validator } from '../validation.js'
 import { resolveAuth, resolveDkim } from './auth.js'
-import { resolveEhloName } from './machineName.js'
+import { resolveEhloName } from './defaultEhloName.js'
 
 /** The embedded inbox. It becomes an SMTP transport once its server listens. */
 export interface InboxTransport {

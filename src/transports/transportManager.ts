@@ -3,11 +3,11 @@ import type { TransportConfig, TransportReport } from '../protocol/transportConf
 import type { TemplateReload } from '../templates/templateOptions.js'
 import type { Runner } from '../threads/runner.js'
 import { isPlainObject, Validator } from '../validation.js'
+import { withEhloName } from './defaultEhloName.js'
 import { checkDkimRecord } from './dkimRecord.js'
-import { withEhloName } from './machineName.js'
 import { buildsMessages } from './providers.js'
-import { requireOwn, requirePublic } from './publicHosts.js'
 import { type ReversePathLimit, strictestLimit } from './reversePaths.js'
+import { requireOwn, requirePublic } from './tenantRestrictions.js'
 import { checkTransportName } from './transportMap.js'
 import {
   checkFailover,

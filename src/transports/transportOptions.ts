@@ -1,7 +1,6 @@
 import type { IpFamily, TlsOptions, TransportConfig } from '../protocol/transportConfig.js'
 import { isPlainObject, type Validator } from '../validation.js'
 import type { AuthOptions, DkimOptions } from './auth.js'
-import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './budgets.js'
 import { resolveMailService } from './mailServices.js'
 import {
   checkFields,
@@ -13,6 +12,7 @@ import {
   type ServiceOptions,
   serviceScheme,
 } from './providers.js'
+import { BUDGET_KEYS, type BudgetOptions, resolveBudget } from './rateLimiter.js'
 import { type InboxTransport, resolveSmtp, signedBy } from './smtpOptions.js'
 import type { Spread } from './transportState.js'
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
 import { DEFAULT_TRANSPORT } from '../protocol/transportConfig.js'
 import type { BreakerOptions } from './breaker.js'
-import type { Allowances } from './budgets.js'
+import type { Allowances } from './rateLimiter.js'
 import type { Quotas } from './transportQuota.js'
 import {
   type Spread,

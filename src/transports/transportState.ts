@@ -10,14 +10,14 @@ import {
   reachedServer,
   type TransportStatus,
 } from './breaker.js'
+import { DomainRates } from './domainRates.js'
 import {
   type Allowance,
   type Allowances,
   type BudgetOptions,
   isThrottling,
-  RateAllowance,
-} from './budgets.js'
-import { DomainRates } from './domainRates.js'
+  RateLimiter,
+} from './rateLimiter.js'
 import { Stalls } from './stalls.js'
 import { Throughput } from './throughput.js'
 import type { QuotaLine, Quotas, TransportQuota } from './transportQuota.js'
@@ -249,7 +249,7 @@ export class TransportState {
   #slow(): void {
     this.#dropRecovered()
     if (this.#allowance === undefined)
-      this.#allowance = new RateAllowance(2 * this.#throughput.perSecond(this.#clock.now()), 1 / 4)
+      this.#allowance = new RateLimiter(2 * this.#throughput.perSecond(this.#clock.now()), 1 / 4)
     else if (!this.#allowance.slow()) return
     this.#listener.slowed(this.name, this.#allowance.rate)
   }

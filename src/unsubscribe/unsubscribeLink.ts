@@ -1,6 +1,6 @@
 import { isLoopback } from '../loopback.js'
+import { isSigned, resolveSecrets, sign } from '../signedTokens.js'
 import type { Validator } from '../validation.js'
-import { isSigned, resolveSecrets, sign } from './signing.js'
 
 /** Where recipients unsubscribe with one click (RFC 8058), for mails with `listUnsubscribe: true`. */
 export interface UnsubscribeOptions {

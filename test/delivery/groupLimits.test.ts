@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { Clock } from '../../src/clock.js'
 import { GroupLimits } from '../../src/delivery/groupLimits.js'
 import type { Settlement } from '../../src/message/messageState.js'
-import { RateAllowance } from '../../src/transports/budgets.js'
+import { RateLimiter } from '../../src/transports/rateLimiter.js'
 import { describeOnEveryQueue } from '../support/everyQueue.js'
 import { testMailer } from '../support/mailer.js'
 import { outcomeOf } from '../support/queueSuite/jobs.js'
@@ -14,7 +14,7 @@ const SENT = { attempt: { outcome: outcomeOf('sent') } } as unknown as Settlemen
 
 it('a group has no more messages under way than its limit, others are due one after the other, and other groups go on', async () => {
   const random = randomFrom(3)
-  const limits = new GroupLimits({ underWay: 2 }, (_, rate) => new RateAllowance(rate), new Clock())
+  const limits = new GroupLimits({ underWay: 2 }, (_, rate) => new RateLimiter(rate), new Clock())
   const underWay = new Map<string, number>()
   const ends: (() => void)[] = []
   const results: Promise<Settlement | number>[] = []
@@ -42,7 +42,7 @@ it('a group has no more messages under way than its limit, others are due one af
 })
 
 it('a group above its rate has its messages held, each for one message longer than the one before', async () => {
-  const limits = new GroupLimits({ rate: 0.5 }, (_, rate) => new RateAllowance(rate), new Clock())
+  const limits = new GroupLimits({ rate: 0.5 }, (_, rate) => new RateLimiter(rate), new Clock())
   const take = (group: string): Promise<Settlement | number> =>
     limits.within(group, () => Promise.resolve(SENT))
   expect(await take('a')).toBe(SENT)
@@ -54,7 +54,7 @@ it('a group above its rate has its messages held, each for one message longer th
 
 it('many groups that are not idle take linear time', async () => {
   const take = async (groups: number): Promise<void> => {
-    const limits = new GroupLimits({ underWay: 1 }, (_, rate) => new RateAllowance(rate), new Clock())
+    const limits = new GroupLimits({ underWay: 1 }, (_, rate) => new RateLimiter(rate), new Clock())
     for (let nth = 0; nth < groups; nth++) await limits.within(`g${nth}`, () => Promise.resolve(SENT))
   }
   expect(await slowdownOf(take, [2_000, 20_000])).toBeUndefined()

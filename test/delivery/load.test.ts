@@ -113,7 +113,10 @@ describe('The load function of a template', () => {
       const templates = await templatesWith(
         `export const load = () => ({
           data: { name: 'N' + Math.random() },
-          attachments: [{ filename: 'a.bin', content: new Uint8Array([1, 2, 3, Math.floor(Math.random() * 256)]) }],
+          attachments: [
+            { filename: 'a.bin', content: new Uint8Array([1, 2, 3, Math.floor(Math.random() * 256)]) },
+            { filename: 'b.bin', content: Buffer.alloc(100_000, String(Math.random())) },
+          ],
         })`,
       )
       const inbox = await testInbox({
@@ -125,9 +128,57 @@ describe('The load function of a template', () => {
       const copies = await inbox.messages()
       expect(copies).toHaveLength(3)
       expect(new Set(copies.map(({ subject }) => subject)).size).toBe(1)
-      expect(new Set(copies.map(({ attachments }) => String(attachments[0]?.content))).size).toBe(1)
+      for (const index of [0, 1])
+        expect(new Set(copies.map(({ attachments }) => String(attachments[index]?.content))).size).toBe(1)
     },
   )
+
+  test('sends the same bytes again when its thread dies after it handed them over', async () => {
+    const { mailer, inbox } = await mailerWithInbox(
+      {
+        templates: await templatesWith(`export async function load({ id }) {
+          if (id === 'exit') process.exit(3)
+          return {
+            data: { name: 'Ada' },
+            attachments: [{ filename: 'a.bin', content: Buffer.alloc(100_000, String(Math.random())) }],
+          }
+        }`),
+      },
+      { faults: [{ at: 'dot', do: 'silence-after', times: 1 }] },
+    )
+    const sending = send(mailer)
+    await inbox.waitFor({ to: 'ada@example.com' })
+    await mailer.send({ template: 'a', to: 'bob@example.com', data: { id: 'exit' } })
+    const { status, uncertain, attempts } = await sending
+    expect([status, uncertain, attempts.map(({ code }) => code)]).toEqual([
+      'sent',
+      true,
+      ['THREAD_DIED', 'OK'],
+    ])
+    const [first, second] = await inbox.messages()
+    expect(Buffer.from(first?.attachments[0]?.content ?? [])).toHaveLength(100_000)
+    expect(second?.attachments[0]?.content).toEqual(first?.attachments[0]?.content)
+  })
+
+  test('gives each message its own bytes, although many use the same memory', async () => {
+    const { mailer, inbox } = await mailing(
+      `export const load = ({ id }) => ({
+        data: { name: id },
+        attachments: [{ filename: 'a.bin', content: Buffer.alloc(100_000, id + '.') }],
+      })`,
+      { concurrency: 3 },
+    )
+    inbox.faults.set([{ at: 'dot', do: 'defer', times: 8 }])
+    await Promise.all(Array.from({ length: 30 }, (_, id) => send(mailer, { id: String(id) })))
+    const mails = await inbox.messages()
+    expect(mails).toHaveLength(30)
+    for (const { subject, attachments } of mails) {
+      const id = subject?.replace('For ', '') ?? ''
+      expect(
+        Buffer.compare(Buffer.from(attachments[0]?.content ?? []), Buffer.alloc(100_000, `${id}.`)),
+      ).toBe(0)
+    }
+  })
 
   test('is declared to add data, so that send() checks only the rest', async () => {
     const { mailer } = await mailing(

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { PhaseBoard } from '../../src/protocol/phaseBoard.js'
-import { PulseBoard } from '../../src/protocol/pulse.js'
+import { PulseBoard } from '../../src/protocol/pulseBoard.js'
 import { Watchdog } from '../../src/threads/watchdog.js'
 import { expectAllSent, fine, page, queues } from '../support/brokenThreads.js'
 import { folderOf } from '../support/folder.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { reportReader } from '../../src/feedback/mail/mailReports.js'
+import { reportReader } from '../../src/feedback/mail/reportMail.js'
 
 describe('the thread that reads reports', () => {
   it('is started again after it has ended, and what it was reading is to be reported again', async () => {

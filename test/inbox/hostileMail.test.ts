@@ -3,8 +3,8 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { wildcardMatcher } from '../../src/inbox/faults.js'
 import { MailStore } from '../../src/inbox/mailStore.js'
 import { linksOf } from '../../src/inbox/receivedMail.js'
-import { frameDocument } from '../../src/web/frame.js'
-import { parseMime } from '../../src/web/parseMime.js'
+import { parseMime } from '../../src/mime/parseMime.js'
+import { frameDocument } from '../../src/web/mailFrame.js'
 
 /** Far above what any of these takes; work that grows with the square of the size takes hours. */
 const BOUND = 120_000

@@ -167,7 +167,7 @@ async function rateOf(queue, workers, slow) {
 
 try {
   const sink = await startServer('sink.js')
-  const slow = await startServer('delay.js', '127.0.0.1', `${sink}`, `${LATENCY}`)
+  const slow = await startServer('latencyProxy.js', '127.0.0.1', `${sink}`, `${LATENCY}`)
   const costs = {}
   const rates = {}
   for (const name of values.queues.split(',')) {

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { createMailer } from '../../dist/src/index.js'
 
 const [latency = '50', count = '4000'] = process.argv.slice(2)
-const delay = path.resolve(import.meta.dirname, '../../dist/src/bench/delay.js')
+const delay = path.resolve(import.meta.dirname, '../../dist/src/bench/latencyProxy.js')
 
 /** Accepts everything, with DATA and BDAT, and keeps nothing. */
 function sink(chunking) {

@@ -54,6 +54,47 @@ it('a thread runs a single Piscina task, and its requests cross in batches', asy
   expect(tasks).toHaveBeenCalledTimes(2)
 })
 
+it('the main thread copies none of the bytes that a load function returns', async () => {
+  const templates = await folderOf({
+    'a.mjml':
+      '<mjml><mj-head><mj-title>Hi</mj-title></mj-head><mj-body><mj-section><mj-column><mj-text>Hi</mj-text></mj-column></mj-section></mj-body></mjml>',
+    'a.load.mjs': `export const load = () => ({
+      attachments: [{ filename: 'a.pdf', content: new Uint8Array(100_000) }],
+    })`,
+  })
+  const crossings = { copied: 0, shared: 0 }
+  const { postMessage, on } = MessagePort.prototype
+  vi.spyOn(MessagePort.prototype, 'postMessage').mockImplementation(function (this: MessagePort, ...args) {
+    countBytes(args[0], crossings)
+    postMessage.apply(this, args)
+  })
+  vi.spyOn(MessagePort.prototype, 'on').mockImplementation(function (this: MessagePort, type, listener) {
+    return on.call(this, type, (message: unknown) => {
+      countBytes(message, crossings)
+      listener(message)
+    })
+  })
+  onTestFinished(() => void vi.restoreAllMocks())
+  const { mailer } = await mailerWithInbox({ templates, threads: 1 })
+  const count = 30
+  await Promise.all(
+    Array.from({ length: count }, () =>
+      mailer.sendAndWait({ template: 'a', to: 'ada@example.com', data: {} }),
+    ),
+  )
+  expect(crossings.copied).toBe(0)
+  // To the main thread, and back.
+  expect(crossings.shared).toBe(2 * count * 100_000)
+})
+
+/** Adds the bytes in a message between two threads: those that have memory of their own there, and those in shared memory. */
+function countBytes(message: unknown, counts: { copied: number; shared: number }): void {
+  if (message instanceof Uint8Array)
+    counts[message.buffer instanceof SharedArrayBuffer ? 'shared' : 'copied'] += message.byteLength
+  else if (typeof message === 'object' && message !== null)
+    for (const value of Object.values(message)) countBytes(value, counts)
+}
+
 it('the main thread keeps one copy of an attachment', async () => {
   const server = await ScriptedServer.start({ dot: () => new Promise(() => undefined) })
   const mailer = await testMailer({ transport: `smtp://127.0.0.1:${server.port}`, threads: 1 })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { IdempotencyKeys } from '../../src/queue/idempotencyKeys.js'
+import { IdempotencyKeys } from '../../src/queue/memory/idempotencyKeys.js'
 import { FIRST_SETTLED, STATUS_NUMBERS } from '../../src/queue/storedRow.js'
 import { jobOf } from '../support/queueSuite/jobs.js'
 

@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { Connections } from '../../src/queue/redis/connections.js'
-import { RedisStore } from '../../src/queue/redis/store.js'
+import { Connections } from '../../src/queue/redis/redisConnections.js'
+import { RedisStore } from '../../src/queue/redis/redisStore.js'
 import { jobOf } from '../support/queueSuite/jobs.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'

@@ -93,8 +93,8 @@ describe('A schedule', () => {
   ] as const)('handles missed times with catchUp %s by sending %i mail', async (catchUp, sent) => {
     const { mailer } = await mailerWithInbox()
     const clock = new Clock()
-    const intake = { prepare: mailer.prepare.bind(mailer), take: mailer.send.bind(mailer) }
-    const parts = { queue: { records: new RecordStore() }, clock, logger: SILENT, accepts: true, intake }
+    const acceptance = { prepare: mailer.prepare.bind(mailer), take: mailer.send.bind(mailer) }
+    const parts = { queue: { records: new RecordStore() }, clock, logger: SILENT, accepts: true, acceptance }
     const move = async (ms: number): Promise<void> => clock.advance(ms)
     const first = new Scheduler(parts)
     await first.add('report', { ...hourly, catchUp })
@@ -113,8 +113,8 @@ describe('A schedule', () => {
     const { mailer } = await mailerWithInbox()
     const clock = new Clock()
     const records = new RecordStore()
-    const intake = { prepare: mailer.prepare.bind(mailer), take: mailer.send.bind(mailer) }
-    const parts = { queue: { records }, clock, logger: SILENT, accepts: true, intake }
+    const acceptance = { prepare: mailer.prepare.bind(mailer), take: mailer.send.bind(mailer) }
+    const parts = { queue: { records }, clock, logger: SILENT, accepts: true, acceptance }
     const stored = { name: 'a', handled: clock.now(), sent: 0 }
     const definition = { timeZone: 'UTC', catchUp: 'one', mail } as const
     await records.write([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { PhaseBoard } from '../../src/protocol/phaseBoard.js'
-import { PulseBoard } from '../../src/protocol/pulse.js'
+import { PulseBoard } from '../../src/protocol/pulseBoard.js'
 import { CrashAttribution, type CrashRole } from '../../src/threads/crashAttribution.js'
 import type { Termination } from '../../src/threads/watchdog.js'
 import { ThreadDied } from '../../src/threads/workerChannel.js'

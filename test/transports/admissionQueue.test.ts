@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Clock } from '../../src/clock.js'
 import { SlotPool } from '../../src/threads/slotPool.js'
 import { AdmissionQueue } from '../../src/transports/admissionQueue.js'
-import { type BudgetOptions, RateAllowance } from '../../src/transports/budgets.js'
+import { type BudgetOptions, RateLimiter } from '../../src/transports/rateLimiter.js'
 import { type BudgetLease, TransportState } from '../../src/transports/transportState.js'
 
 function setUp(capacity: number, budget: BudgetOptions = {}) {
@@ -12,7 +12,7 @@ function setUp(capacity: number, budget: BudgetOptions = {}) {
     { name: 'main', budget, failover: [] },
     { probeDelay: 1_000, maxProbeDelay: 60_000 },
     { opened: () => undefined, closed: () => undefined, slowed: () => undefined },
-    (_, rate) => new RateAllowance(rate),
+    (_, rate) => new RateLimiter(rate),
     new Clock(),
   )
   const events: string[] = []

@@ -32,7 +32,7 @@ async function bulk(mailer: Mailer, count: number, extra: object = {}): Promise<
 }
 
 describe('the budget of a transport', () => {
-  // The rate is used up as well: test/transports/rateAllowance.test.ts counts that on a clock of its own.
+  // The rate is used up as well: test/transports/rateLimiter.test.ts counts that on a clock of its own.
   it.each(['memory', 'sqlite'])('limits the rate of two threads together (%s)', async (kind) => {
     const { url, mails, dots } = await clockedServer(5)
     const queue = kind === 'memory' ? kind : `sqlite:${await folderOf({})}/outbox.db`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isThrottling } from '../../src/transports/budgets.js'
+import { isThrottling } from '../../src/transports/rateLimiter.js'
 import { parseReply } from '../../workers/transports/smtp/reply.js'
 import { outcomeOf } from '../support/queueSuite/jobs.js'
 

@@ -12,7 +12,7 @@ import type {
 import { type ClaimedRow, STATUS_NUMBERS, unpackRow } from '../../src/queue/storedRow.js'
 import { Histogram } from '../../src/structures/histogram.js'
 import { isEnvironmentError, isStorageError } from './databaseFile.js'
-import type { Parts } from './parts.js'
+import type { Parts } from './outboxParts.js'
 
 const TIME_BOUNDS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000]
 const SIZE_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
@@ -71,7 +71,7 @@ export class GroupCommit {
 
   /** Runs one transaction. @returns the error if nothing was stored; undefined if everything was */
   #attempt(writes: readonly Write[], report: Report): unknown {
-    const { counters, readyQueue, deliverer, pruner, capacity, log, outlook } = this.#parts
+    const { counters, readyQueue, deliverer, pruner, capacity, log, pendingWork } = this.#parts
     const now = Date.now()
     const start = performance.now()
     let pruned = 0
@@ -88,7 +88,7 @@ export class GroupCommit {
         if (writes.some(({ kind }) => kind === 'enqueue' || kind === 'transfer'))
           capacity.measure(counters.unsettled)
         for (const write of writes) answers.push([write.n, this.#apply(write, now)])
-        if (writes.length > 0) outlook.invalidate()
+        if (writes.length > 0) pendingWork.invalidate()
         if (deliverer.active) {
           if (claims) {
             readyQueue.promote(now, most)
@@ -103,7 +103,7 @@ export class GroupCommit {
       })
     } catch (error) {
       readyQueue.undoClaims(taken)
-      outlook.invalidate()
+      pendingWork.invalidate()
       counters.reload()
       return error
     }

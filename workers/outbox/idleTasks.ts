@@ -1,5 +1,5 @@
 import type { Transaction } from 'better-sqlite3'
-import type { Parts } from './parts.js'
+import type { Parts } from './outboxParts.js'
 
 /** Maximum number of requests within a tick for the thread to count as idle. */
 const MAX_IDLE_REQUESTS = 50

@@ -9,8 +9,8 @@ import type {
 import { isStorageError } from './databaseFile.js'
 import { GroupCommit, isWrite, type Write } from './groupCommit.js'
 import { IdleTasks } from './idleTasks.js'
+import type { Parts } from './outboxParts.js'
 import { readPage } from './pageReader.js'
-import type { Parts } from './parts.js'
 
 /** Maximum number of requests per commit, which bounds how long each waits for the reads. */
 const MAX_GROUP = 1_000
@@ -159,7 +159,7 @@ export class OutboxEngine {
       if (version !== this.#lastDataVersion) {
         this.#lastDataVersion = version
         this.#parts.counters.load()
-        this.#parts.outlook.invalidate()
+        this.#parts.pendingWork.invalidate()
         this.#findSettled(report)
       }
       const { deliverer, capacity, counters, log } = this.#parts
@@ -187,14 +187,14 @@ export class OutboxEngine {
 
   /** Takes over the deliveries of dead processes. If the disk doesn't allow it, the next tick tries again; nothing is claimed before. */
   #beginDelivery(report: Report): void {
-    const { deliverer, recovery, readyQueue, outlook } = this.#parts
+    const { deliverer, recovery, readyQueue, pendingWork } = this.#parts
     if (deliverer.active) return
     recovery.begin(this.#journalSlots)
     const orphans = recovery.orphans((seq) => readyQueue.isClaimed(seq))
     report.orphaned.push(...orphans)
     // The next tick looks for more.
     if (orphans.length > 0) return
-    outlook.invalidate()
+    pendingWork.invalidate()
     deliverer.active = true
   }
 

@@ -3,7 +3,7 @@ import type { OutboxSetup } from '../../src/queue/sqlite/outboxProtocol.js'
 import { STATUS_NUMBERS, type StatusNumber } from '../../src/queue/storedRow.js'
 import type { Counters } from './counters.js'
 import type { MessageRepository } from './messageRepository.js'
-import type { Outlook } from './outlook.js'
+import type { PendingWork } from './pendingWork.js'
 import type { SearchIndex } from './searchIndex.js'
 
 /** Keys deleted per step. */
@@ -24,7 +24,7 @@ export class Pruner {
   readonly #counters: Counters
   readonly #messages: MessageRepository
   readonly #searchIndex: SearchIndex
-  readonly #outlook: Outlook
+  readonly #pendingWork: PendingWork
   readonly #retain: OutboxSetup['retain']
   readonly #oldest: Statement<[number], Removed & { settled_at: number }>
   readonly #unchanged: Statement<[number, number], Removed>
@@ -37,14 +37,14 @@ export class Pruner {
     counters: Counters,
     messages: MessageRepository,
     searchIndex: SearchIndex,
-    outlook: Outlook,
+    pendingWork: PendingWork,
     retain: OutboxSetup['retain'],
   ) {
     this.#db = db
     this.#counters = counters
     this.#messages = messages
     this.#searchIndex = searchIndex
-    this.#outlook = outlook
+    this.#pendingWork = pendingWork
     this.#retain = retain
     this.#oldest = db.prepare(
       `SELECT seq, status, settled_at, head FROM message WHERE settled_at IS NOT NULL ORDER BY settled_at, seq LIMIT ?`,
@@ -86,14 +86,14 @@ export class Pruner {
     this.#messages.dropContent(seq)
     if (seq <= this.#counters.indexed) this.#searchIndex.remove(seq, head)
     this.#delete.run(seq)
-    this.#outlook.invalidate()
+    this.#pendingWork.invalidate()
     this.#counters.remove(status)
   }
 
   /** Whether a settled message is beyond the maximum count or age. Only reads. */
   isDue(now: number): boolean {
     const { count, age } = this.#retain
-    return this.#counters.settled > count || now - this.#outlook.oldestSettled > age
+    return this.#counters.settled > count || now - this.#pendingWork.oldestSettled > age
   }
 
   areKeysDue(now: number): boolean {

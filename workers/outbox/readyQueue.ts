@@ -4,7 +4,7 @@ import { STATUS_NUMBERS, type StoredRow, type ClaimedRow } from '../../src/queue
 import type { GenerationalCache } from '../../src/structures/generationalCache.js'
 import type { AttachmentStore, StoredFiles } from './attachmentStore.js'
 import type { Counters } from './counters.js'
-import type { Outlook } from './outlook.js'
+import type { PendingWork } from './pendingWork.js'
 import { MESSAGE_COLUMNS, type MessageRow, PLACE, toStored } from './schema.js'
 import { Turns, type Waiting } from './turns.js'
 
@@ -23,7 +23,7 @@ export class ReadyQueue {
   readonly #counters: Counters
   readonly #attachments: AttachmentStore
   readonly #cachedIds: GenerationalCache<number, string>
-  readonly #outlook: Outlook
+  readonly #pendingWork: PendingWork
   readonly #token: string
   readonly #claimed = new Set<number>()
   #isolated: number | undefined
@@ -47,13 +47,13 @@ export class ReadyQueue {
     counters: Counters,
     attachments: AttachmentStore,
     cachedIds: GenerationalCache<number, string>,
-    outlook: Outlook,
+    pendingWork: PendingWork,
     token: string,
   ) {
     this.#counters = counters
     this.#attachments = attachments
     this.#cachedIds = cachedIds
-    this.#outlook = outlook
+    this.#pendingWork = pendingWork
     this.#token = token
     this.#nextIsolated = db.prepare(
       `SELECT seq, id, rev, status FROM message
@@ -107,18 +107,18 @@ export class ReadyQueue {
   /** Claims up to `slots` due messages: higher priorities first, then the older ones. */
   claim(slots: number, now: number): (ClaimedRow | CachedRow)[] {
     if (this.#isIsolating(now)) return []
-    if (this.#outlook.isolated) {
+    if (this.#pendingWork.isolated) {
       if (this.#claimed.size > 0) return []
       const [row] = this.#claimEach(this.#nextIsolated.all(now))
       this.#isolated = row?.seq
       this.#isolatedUntil = now + ISOLATION_TIME
       return row === undefined ? [] : [row]
     }
-    return this.#outlook.ready ? this.#claimEach(this.#turns.take(slots, now)) : []
+    return this.#pendingWork.ready ? this.#claimEach(this.#turns.take(slots, now)) : []
   }
 
   #claimEach(candidates: Iterable<Waiting>): (ClaimedRow | CachedRow)[] {
-    this.#outlook.invalidate()
+    this.#pendingWork.invalidate()
     const claimed: (ClaimedRow | CachedRow)[] = []
     let bytes = 0
     try {
@@ -188,8 +188,8 @@ export class ReadyQueue {
 
   /** Makes scheduled messages ready once they are due. @returns how many */
   promote(now: number, most = STEP): number {
-    if (this.#outlook.nextDue > now) return 0
-    this.#outlook.invalidate()
+    if (this.#pendingWork.nextDue > now) return 0
+    this.#pendingWork.invalidate()
     return this.#promote.run(now, Math.min(most, STEP)).changes
   }
 
@@ -206,14 +206,14 @@ export class ReadyQueue {
   /** Makes retries due earlier by as much as the wall clock was set back. A scheduled time (`notBefore`) stays. */
   clockSetBack(by: number): void {
     this.#isolatedUntil -= by
-    this.#outlook.invalidate()
+    this.#pendingWork.invalidate()
     this.#makeEarlier.run(by, by)
   }
 
   /** Expires messages. */
   expire(now: number, most = STEP): StoredRow[] {
-    if (this.#outlook.nextExpiry > now) return []
-    this.#outlook.invalidate()
+    if (this.#pendingWork.nextExpiry > now) return []
+    this.#pendingWork.invalidate()
     return this.#expiring.all(now, Math.min(most, STEP)).flatMap(({ seq, status }) => {
       this.#counters.move(status, STATUS_NUMBERS.expired)
       this.#expire.run(now, seq)
@@ -225,7 +225,7 @@ export class ReadyQueue {
   /** Whether a message could be claimed now. */
   waiting(now: number): boolean {
     if (this.#isIsolating(now)) return false
-    return this.#outlook.isolated ? this.#claimed.size === 0 : this.#outlook.ready
+    return this.#pendingWork.isolated ? this.#claimed.size === 0 : this.#pendingWork.ready
   }
 
   /** Returns for how many ms the longest-waiting ready message has waited. */
@@ -235,7 +235,7 @@ export class ReadyQueue {
 
   /** Returns when the next message becomes due or expires, in ms since the epoch. */
   nextChange(): number {
-    return Math.min(this.#outlook.nextDue, this.#outlook.nextExpiry)
+    return Math.min(this.#pendingWork.nextDue, this.#pendingWork.nextExpiry)
   }
 
   #isIsolating(now: number): boolean {

@@ -19,9 +19,9 @@ import type {
   QueueDriver,
   QueueStats,
 } from '../driver.js'
-import { fingerprintsDiffer, IdempotencyKeys } from '../idempotencyKeys.js'
 import { matches, paginate, withShownStatus, shownCounts, shownStatus } from '../listing.js'
 import { DelayedQueue } from './delayedQueue.js'
+import { fingerprintsDiffer, IdempotencyKeys } from './idempotencyKeys.js'
 import { type Entry, isReady, MessageStore, NONE, retryEarlier } from './messageStore.js'
 import { PriorityQueue } from './priorityQueue.js'
 import { listenerWithRecords, RecordStore } from './recordStore.js'

@@ -1,5 +1,5 @@
 import { STATUS_NUMBERS } from '../storedRow.js'
-import { functionsIn, SAFE_PATH } from './functions.js'
+import { functionsIn, SAFE_PATH } from './sqlFunctions.js'
 import { channelsOf } from './statements.js'
 
 /** A change of the schema. Migrations are only ever appended: a released one never changes. */

@@ -1,6 +1,6 @@
 import type { Queue } from 'bullmq'
 import { MAX_PRIORITY } from '../../message/messageState.js'
-import type { Connections } from './connections.js'
+import type { Connections } from './redisConnections.js'
 
 /** The time at which a worker is to look at a message. */
 export interface WakeUp {

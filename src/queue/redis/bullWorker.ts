@@ -2,7 +2,7 @@ import type { Job, Worker } from 'bullmq'
 import type { Deadline } from '../../clock.js'
 import type { Logger } from '../../logging/logger.js'
 import { invertPriority, type JobData, QUEUE_NAME, type BullQueue } from './bullQueue.js'
-import type { Connections } from './connections.js'
+import type { Connections } from './redisConnections.js'
 
 /** Milliseconds for which a job is locked. The main thread, which is never busy for long, renews the lock at half of it. */
 const LOCK_DURATION = 10_000

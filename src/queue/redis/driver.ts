@@ -9,15 +9,20 @@ import { unpackHead } from '../rowCodec.js'
 import { type ServerOperations, serverOperations } from '../serverOperations.js'
 import type { Mutation, StoredMutations } from '../storedMutations.js'
 import { BullQueue } from './bullQueue.js'
-import { Connections, orUnavailable, type RedisConnectionOptions, warnAboutSettings } from './connections.js'
-import { JobScheduler } from './jobScheduler.js'
-import { Maintenance } from './maintenance.js'
+import { JobAdder } from './jobAdder.js'
 import { MemoryReserve } from './memoryReserve.js'
 import { RedisAcceptor } from './redisAcceptor.js'
+import {
+  Connections,
+  orUnavailable,
+  type RedisConnectionOptions,
+  warnAboutSettings,
+} from './redisConnections.js'
 import { RedisConsumer } from './redisConsumer.js'
+import { Maintenance } from './redisMaintenance.js'
+import { heldIndex, RedisStore } from './redisStore.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
 import { redisTransfer } from './redisTransfer.js'
-import { heldIndex, RedisStore } from './store.js'
 
 export interface RedisQueueOptions extends RedisConnectionOptions, DriverOptions {
   /** All keys begin with it. */
@@ -44,7 +49,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
   readonly #connections: Connections
   readonly #store: RedisStore
   readonly #bullQueue: BullQueue
-  readonly #scheduler: JobScheduler
+  readonly #jobAdder: JobAdder
   readonly #acceptor: RedisAcceptor
   readonly #operations: ServerOperations
   readonly #mutations: StoredMutations
@@ -73,12 +78,12 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     this.#bullQueue = new BullQueue(connections, bullPrefix, (error) =>
       logger.debug({ problem: error.message }, 'BullMQ'),
     )
-    this.#scheduler = new JobScheduler(this.#bullQueue, this.#store, logger)
-    this.transfer = redisTransfer(this.#store, this.#scheduler, retain.keys, cipher)
+    this.#jobAdder = new JobAdder(this.#bullQueue, this.#store, logger)
+    this.transfer = redisTransfer(this.#store, this.#jobAdder, retain.keys, cipher)
     this.#acceptor = new RedisAcceptor(this.#store, {
       reserve: new MemoryReserve(connections.quick, logger),
       changed: onChange,
-      addJobs: (jobs) => this.#scheduler.add(jobs),
+      addJobs: (jobs) => this.#jobAdder.add(jobs),
     })
     const { operations, mutations, announce } = serverOperations(this.#store, {
       ...options,
@@ -131,7 +136,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
       retain,
       logger,
       expire: (found) => this.#mutations.expire(found),
-      adopt: (found) => this.#scheduler.adopt(found),
+      adopt: (found) => this.#jobAdder.adopt(found),
     })
     await this.#maintenance.start()
     await this.#consumer.start()
@@ -151,7 +156,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     const indexes = PRIORITIES.flatMap((priority) => transports.map((name) => heldIndex(name, priority)))
     const woken = await this.#store.wakeHeld(indexes, most)
     // Each has a job for a later time, or is about to get one.
-    for (const { row } of woken) this.#scheduler.reschedule(unpackHead(row), 0, row.wake)
+    for (const { row } of woken) this.#jobAdder.reschedule(unpackHead(row), 0, row.wake)
     return woken.length
   }
 
@@ -172,7 +177,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     const grace = new Deadline(CLOSE_GRACE)
     this.#maintenance?.close()
     await this.#consumer?.close(grace)
-    await this.#scheduler.close(grace)
+    await this.#jobAdder.close(grace)
     await grace.until(this.#store.deregister())
     this.#connections.close()
   }
@@ -183,8 +188,8 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     const needsJob = state.status === 'queued'
     const [result, wake = id] = await this.#store.update({ ...change, rev: row.rev, losses: 0, needsJob })
     if (result === 'stale') return result
-    if (needsJob) this.#scheduler.reschedule(unpackHead(row), state.dueAt, wake)
-    else if (isSettled(state.status)) this.#scheduler.remove(wake)
+    if (needsJob) this.#jobAdder.reschedule(unpackHead(row), state.dueAt, wake)
+    else if (isSettled(state.status)) this.#jobAdder.remove(wake)
     return result
   }
 }

@@ -2,9 +2,9 @@ import { waitAtMost } from '../../clock.js'
 import { type MailJob, newState } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { ChangeListener, EnqueueResult } from '../driver.js'
-import { mayHaveRun, unavailableMessage } from './connections.js'
 import type { MemoryReserve } from './memoryReserve.js'
-import type { RedisStore } from './store.js'
+import { mayHaveRun, unavailableMessage } from './redisConnections.js'
+import type { RedisStore } from './redisStore.js'
 
 /** Messages in one command at most. */
 const MAX_BATCH = 100

@@ -18,9 +18,9 @@ import { entered, OUTCOME_NOT_STORED, recoverStored, type Withdrawal } from '../
 import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
 import { BullWorker, type JobResult } from './bullWorker.js'
-import type { Connections } from './connections.js'
+import type { Connections } from './redisConnections.js'
 import type { Claim, StateChange } from './redisRows.js'
-import { heldIndex, type RedisStore } from './store.js'
+import { heldIndex, type RedisStore } from './redisStore.js'
 
 /** Messages that are claimed before a slot is free, at most. */
 const MAX_PREFETCH = 50

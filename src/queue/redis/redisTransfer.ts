@@ -3,15 +3,15 @@ import type { QueueTransfer } from '../driver.js'
 import type { RowCipher } from '../encryption/rowCipher.js'
 import { packFiles, packWhole, statusOf, unpackHead, unpackState } from '../rowCodec.js'
 import type { WholeRow } from '../storedRow.js'
-import { orUnavailable } from './connections.js'
-import type { JobScheduler } from './jobScheduler.js'
+import type { JobAdder } from './jobAdder.js'
+import { orUnavailable } from './redisConnections.js'
+import { heldIndex, type RedisStore } from './redisStore.js'
 import type { ScriptRecord } from './scripts.js'
-import { heldIndex, type RedisStore } from './store.js'
 
 /** Passes messages to another queue and takes them from one. A message that will be due gets its BullMQ job. */
 export function redisTransfer(
   store: RedisStore,
-  scheduler: JobScheduler,
+  scheduler: JobAdder,
   keepKey: number,
   cipher: RowCipher | undefined,
 ): QueueTransfer {

@@ -85,7 +85,7 @@ const SCRIPTS = {
   find: { row: ROW_FIELDS, record: [] },
   list: { row: ROW_FIELDS, record: [] },
   stats: { row: [], record: [] },
-  reserve: { row: [], record: [] },
+  takePermits: { row: [], record: [] },
   writeRecords: { row: [], record: ['key', 'keep', 'add', 'raise', 'document', 'remove'] },
   readRecords: { row: [], record: [] },
   transfer: {

@@ -1,7 +1,7 @@
 import { ThreadpostError } from '../../errors.js'
 import { isSettled, type MailJob, newState, type Settlement } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
-import type { Allowances } from '../../transports/budgets.js'
+import type { Allowances } from '../../transports/rateLimiter.js'
 import type { ManualAction } from '../actions.js'
 import type {
   Consumer,

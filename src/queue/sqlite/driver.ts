@@ -18,13 +18,13 @@ import { packState, sealerFor, unpackHead, unpackState } from '../rowCodec.js'
 import { type Mutation, StoredMutations } from '../storedMutations.js'
 import type { StoredRow } from '../storedRow.js'
 import { Subscriptions } from '../subscriptions.js'
-import { Acceptor } from './acceptor.js'
 import { DelivererLock } from './delivererLock.js'
 import { OutboxClient } from './outboxClient.js'
 import { OutboxConsumer } from './outboxConsumer.js'
 import type { Report } from './outboxProtocol.js'
 import { OutboxQueries } from './outboxQueries.js'
 import { outboxTransfer } from './outboxTransfer.js'
+import { Acceptor } from './sqliteAcceptor.js'
 
 export interface SqliteQueueOptions extends DriverOptions {
   /** Path of the SQLite file. */

@@ -33,13 +33,13 @@ class Watchers {
         duplicate: false,
       })
     }
-    const intake = { take, prepare: () => undefined } as never
+    const acceptance = { take, prepare: () => undefined } as never
     const scheduler = new Scheduler({
       queue: this.#queue,
       clock: this.clock,
       logger: SILENT,
       accepts: true,
-      intake,
+      acceptance,
     })
     onTestFinished(() => scheduler.close())
     return scheduler

@@ -1,13 +1,13 @@
-import { textOf, decodeBody } from '../../web/mimeBody.js'
+import { textOf, decodeBody } from '../../mime/mimeBody.js'
 import {
   type HeaderField,
   type LeafPart,
   parseStructure,
   parseStructuredField,
   valueOf,
-} from '../../web/mimeStructure.js'
+} from '../../mime/mimeStructure.js'
 import type { DeliveryState } from '../deliveryStates.js'
-import { readBounceText } from './bounceText.js'
+import { readBounceText } from './parseBounceText.js'
 
 /** The report of a mail on one recipient. */
 export interface MailReport {

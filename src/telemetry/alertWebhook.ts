@@ -23,7 +23,7 @@ const MAX_WAITING = 100
  * Posts events to a URL, one after the other, signed according to https://www.standardwebhooks.com. A failed request is
  * repeated a few times under the same id.
  */
-export class Webhook {
+export class AlertWebhook {
   readonly #target: WebhookTarget
   readonly #tooSlow: ConditionLog
   readonly #refused: ConditionLog

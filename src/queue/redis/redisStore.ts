@@ -10,7 +10,7 @@ import { packState, sealerFor, unpackFiles } from '../rowCodec.js'
 import { storeWithRecords } from '../storedMutations.js'
 import type { ReadRows } from '../storedQueries.js'
 import type { LoadedRow } from '../storedRow.js'
-import { unavailableMessage } from './connections.js'
+import { unavailableMessage } from './redisConnections.js'
 import {
   type Claim,
   type FoundMessage,
@@ -208,7 +208,7 @@ export class RedisStore {
   /** Asks for permits of a transport with a rate, and returns others, for all processes together. */
   readonly requestPermits: RequestPermits = async ({ transport, most, wanted, name, lease, returned }) => {
     const own = [transport, most, wanted, name, lease, ...returned.flatMap(({ id, after }) => [id, after])]
-    const [granted, next] = (await this.#run(this.#quick, 'reserve', own)) as [number, string]
+    const [granted, next] = (await this.#run(this.#quick, 'takePermits', own)) as [number, string]
     return { granted, next: Number(next) < 0 ? undefined : Number(next) }
   }
 

@@ -1,5 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import type { Validator } from '../validation.js'
+import type { Validator } from './validation.js'
 
 const MIN_SECRET = 16
 const MAX_SECRETS = 10

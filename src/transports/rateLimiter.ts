@@ -111,7 +111,7 @@ const JITTER = 10
  * A throttling reply halves the rate; each second without one adds a twentieth of the full rate (AIMD: Chiu and Jain,
  * "Analysis of the increase and decrease algorithms", 1989).
  */
-export class RateAllowance implements Allowance {
+export class RateLimiter implements Allowance {
   readonly #full: number
   #share: number
   #slowedAt = -Infinity
@@ -212,7 +212,7 @@ export class RateAllowance implements Allowance {
 }
 
 /** Rate limits that hold for this process. */
-export const inThisProcess: Allowances = (_, rate) => new RateAllowance(rate)
+export const inThisProcess: Allowances = (_, rate) => new RateLimiter(rate)
 
 /** Replies of a server that accepts no more mail at the moment, for any reason (RFC 5321 section 4.2.3). */
 const BUSY = new Set([421, 450, 451, 452, 454])

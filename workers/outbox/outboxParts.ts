@@ -5,7 +5,7 @@ import { Capacity } from './capacity.js'
 import { ClaimCounter } from './claimCounter.js'
 import { Counters } from './counters.js'
 import { Inserter, MessageRepository } from './messageRepository.js'
-import { Outlook } from './outlook.js'
+import { PendingWork } from './pendingWork.js'
 import { Pruner } from './pruner.js'
 import { ReadyQueue } from './readyQueue.js'
 import { RecordTable } from './recordTable.js'
@@ -28,7 +28,7 @@ export interface Parts {
   claimCounter: ClaimCounter
   inserter: Inserter
   messages: MessageRepository
-  outlook: Outlook
+  pendingWork: PendingWork
   readyQueue: ReadyQueue
   searchIndex: SearchIndex
   pruner: Pruner
@@ -46,7 +46,7 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, 
   const searchIndex = new SearchIndex(db, counters)
   const log = new WriteAheadLog(db, setup.file)
   const capacity = new Capacity(db, setup.file, reserve, log, { maxSize: setup.maxSize, fileLimit })
-  const outlook = new Outlook(db)
+  const pendingWork = new PendingWork(db)
   const inserter = new Inserter(db, counters, attachments, capacity, setup.limit)
   return {
     db,
@@ -58,9 +58,9 @@ export function createParts(db: Database, setup: OutboxSetup, reserve: Reserve, 
     messages,
     searchIndex,
     inserter,
-    outlook,
-    readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, outlook, setup.token),
-    pruner: new Pruner(db, counters, messages, searchIndex, outlook, setup.retain),
+    pendingWork,
+    readyQueue: new ReadyQueue(db, counters, attachments, inserter.cachedIds, pendingWork, setup.token),
+    pruner: new Pruner(db, counters, messages, searchIndex, pendingWork, setup.retain),
     recovery: new Recovery(db, counters, claimCounter, setup),
     records: new RecordTable(db),
   }

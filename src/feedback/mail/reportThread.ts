@@ -2,7 +2,7 @@ import { addressKey } from '../../protocol/addressForms.js'
 import { suppressionKey } from '../../suppressions/suppression.js'
 import { cleanDetail, complete } from '../deliveryReport.js'
 import type { Delivery } from '../deliveryStates.js'
-import { type MailReport, readReportMail, type ReportMail } from './mailReport.js'
+import { type MailReport, readReportMail, type ReportMail } from './parseReportMail.js'
 
 /** The report of a mail on one recipient, with all that has to be derived from its texts. */
 export interface ReadReport {

@@ -1,5 +1,5 @@
 import { enhancedIn } from '../categorize.js'
-import type { MailReport } from './mailReport.js'
+import type { MailReport } from './parseReportMail.js'
 
 /** The findings in a bounce that has no part for programs: of qmail, older versions of Exchange, Exim, and Gmail, and others. */
 export interface BounceText {

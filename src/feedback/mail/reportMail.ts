@@ -1,11 +1,11 @@
 import { ThreadpostError } from '../../errors.js'
+import { ThreadReader } from '../../mime/threadReader.js'
 import { packagedFile } from '../../protocol/threadFile.js'
-import { ThreadReader } from '../../web/threadReader.js'
 import { type BouncePlan, idInBounceAddress } from '../bounceAddress.js'
 import type { CheckedReport } from '../deliveryReport.js'
 import type { Delivery } from '../deliveryStates.js'
-import { MAX_READ } from './mailReport.js'
-import type { ReadMail, ReadReport } from './readReports.js'
+import { MAX_READ } from './parseReportMail.js'
+import type { ReadMail, ReadReport } from './reportThread.js'
 
 /** A report that a server dates further ahead, or before, has a wrong clock. */
 const MAX_AHEAD = 24 * 60 * 60 * 1000
@@ -21,7 +21,7 @@ let reader: ThreadReader<ReadMail> | undefined
 /** Returns a thread that reads mails with reports. @param timeout milliseconds for reading one mail */
 export function reportReader(timeout: number = TIMEOUT): ThreadReader<ReadMail> {
   return new ThreadReader({
-    file: packagedFile('src/feedback/mail/readReports.js', 'the code that reads reports'),
+    file: packagedFile('src/feedback/mail/reportThread.js', 'the code that reads reports'),
     name: 'readReports',
     timeout,
     memory: MEMORY,

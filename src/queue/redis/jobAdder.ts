@@ -5,13 +5,13 @@ import type { MailJob } from '../../message/messageState.js'
 import { unpackHead } from '../rowCodec.js'
 import type { BullQueue, WakeUp } from './bullQueue.js'
 import type { FoundMessage } from './redisRows.js'
-import type { RedisStore } from './store.js'
+import type { RedisStore } from './redisStore.js'
 
 /**
  * Gives messages their BullMQ jobs, in the background. A message is in the index `adding` until it has its job, so maintenance
  * finds it if something fails here.
  */
-export class JobScheduler {
+export class JobAdder {
   readonly #queue: BullQueue
   readonly #store: RedisStore
   readonly #logger: Logger
@@ -42,8 +42,7 @@ export class JobScheduler {
     this.#run(this.#confirm(wakeUps, this.#queue.add(wakeUps)))
   }
 
-  /** Makes the job of a message due at another time. */
-  /** @param wake name of its wake-up, if it isn't the message's id */
+  /** Makes the job of a message due at another time. @param wake name of its wake-up, if it isn't the message's id */
   reschedule(job: MailJob, due: number, wake: string | undefined): void {
     const wakeUp = toWakeUp({ ...job, notBefore: due }, wake)
     this.#run(

@@ -1,5 +1,5 @@
 /**
- * A TCP proxy that adds latency: `node delay.js HOST PORT MS` forwards bytes in both directions, each half of MS later.
+ * A TCP proxy that adds latency: `node latencyProxy.js HOST PORT MS` forwards bytes in both directions, each half of MS later.
  * It prints its port, and exits when its standard input closes.
  */
 import { connect, createServer, type Socket } from 'node:net'

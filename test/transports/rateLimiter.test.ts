@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { RateAllowance } from '../../src/transports/budgets.js'
+import { RateLimiter } from '../../src/transports/rateLimiter.js'
 import { mostInASecond } from '../support/mostInASecond.js'
 import { randomFrom } from '../support/random.js'
 
@@ -17,7 +17,7 @@ describe('a rate limit', () => {
   ])('is never exceeded in a window of a second, and used up: %s', (_, least, spread, busy, ahead) => {
     vi.useFakeTimers({ toFake: ['performance', 'setTimeout'], now: 0 })
     const random = randomFrom(7)
-    const allowance = new RateAllowance(50)
+    const allowance = new RateLimiter(50)
     const envelopes: number[] = []
     const dots: number[] = []
     const take = (): boolean => {
@@ -54,7 +54,7 @@ describe('a rate limit', () => {
 
   it('below 1 allows one message in several seconds', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
-    const allowance = new RateAllowance(0.25)
+    const allowance = new RateLimiter(0.25)
     expect(allowance.acquire()).toBe(0)
     expect(allowance.acquire()).toBe(Infinity)
     allowance.release(0)
@@ -67,7 +67,7 @@ describe('a rate limit', () => {
 
   it('gives a permit for a message to prepare ahead of its time, and none before that time to another', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
-    const allowance = new RateAllowance(2)
+    const allowance = new RateLimiter(2)
     expect([allowance.acquire(), allowance.acquire(300)]).toEqual([0, 200])
     expect(allowance.acquire(300)).toBe(Infinity)
     allowance.release(0)
@@ -87,7 +87,7 @@ describe('a rate limit', () => {
 
   it('is halved once by throttling replies that arrive together, and recovers step by step', () => {
     vi.useFakeTimers({ toFake: ['performance'], now: 0 })
-    const allowance = new RateAllowance(40)
+    const allowance = new RateLimiter(40)
     vi.advanceTimersByTime(5_000)
     expect([allowance.slow(), allowance.slow()]).toEqual([true, false])
     expect(allowance.rate).toBe(20)

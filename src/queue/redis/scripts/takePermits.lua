@@ -1,6 +1,6 @@
 --[[
   Hands out the permits of a transport with a rate, for all processes together. There are as many as messages may be sent in
-  one window (see budgets.ts). A permit is in use from here until a time that its process names when its message is over; if the
+  one window (see rateLimiter.ts). A permit is in use from here until a time that its process names when its message is over; if the
   process never does, until its lease ends.
 
   KEYS[1], ARGV[1..3]  see common.lua

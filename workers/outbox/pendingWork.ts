@@ -15,7 +15,7 @@ interface Agenda {
  * Tells what there is to do in the file, and when. The thread asks several times between two commits, so all of it is read
  * in one statement and kept until a message changes: each change of this process, and of another one, invalidates it.
  */
-export class Outlook {
+export class PendingWork {
   readonly #read: Statement<[], Agenda>
   #agenda: Agenda | undefined
 

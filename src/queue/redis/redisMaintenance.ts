@@ -1,7 +1,7 @@
 import type { Logger } from '../../logging/logger.js'
 import type { Retention } from '../driver.js'
 import type { FoundMessage } from './redisRows.js'
-import type { RedisStore } from './store.js'
+import type { RedisStore } from './redisStore.js'
 
 /** Milliseconds between two runs. */
 const INTERVAL = 500

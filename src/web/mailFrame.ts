@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Response } from 'express'
-import { cidReferences, type InboxAttachment, MAX_SHOWN_HTML } from './parseMime.js'
+import { cidReferences, type InboxAttachment, MAX_SHOWN_HTML } from '../mime/parseMime.js'
 
 /** Maximum number of different images of one mail in a frame. */
 const MAX_IMAGES = 200

@@ -21,7 +21,7 @@ export interface BoardSlot {
  * - `steps`: the number of phase changes. A turn of the event loop that renders many messages is long, but makes progress.
  * - `loading`: above 0 while modules are loaded, which may block a thread for a long time on a busy machine.
  * - `compiling`: above 0 while a step of compiling a template runs, which has a limit of its own.
- * - `actor`: the delivery whose code ran last. Only an isolated thread tracks it: see `workers/lineage.ts`.
+ * - `actor`: the delivery whose code ran last. Only an isolated thread tracks it: see `workers/codeOwner.ts`.
  *
  * Invariant: the main thread writes only before it opens the channel for a new thread.
  */

@@ -1,5 +1,6 @@
-import type { MailJob } from '../message/messageState.js'
-import { type Due, DueHeap } from '../structures/dueHeap.js'
+import type { MailJob } from '../../message/messageState.js'
+import { type Due, DueHeap } from '../../structures/dueHeap.js'
+import { keyExpiry } from '../rowCodec.js'
 
 interface RememberedKey extends Due {
   key: string
@@ -70,12 +71,4 @@ export function fingerprintsDiffer(
   return (
     one.fingerprint !== undefined && other.fingerprint !== undefined && one.fingerprint !== other.fingerprint
   )
-}
-
-/** Returns when a key expires: never before its message, so that an expired key always belongs to a settled message. */
-export function keyExpiry(
-  keep: number,
-  { acceptedAt, expiresAt }: Pick<MailJob, 'acceptedAt' | 'expiresAt'>,
-): number {
-  return Math.max(acceptedAt + keep, expiresAt)
 }

@@ -64,7 +64,7 @@ export type SendResult = Receipt | ThreadpostError
 /** Ids of uncommitted messages that are remembered, so that `wait()` can wait for their transaction. */
 const MAX_UNCOMMITTED = 10_000
 
-export interface IntakeDependencies {
+export interface AcceptanceDependencies {
   clock: Clock
   validation: ValidationContext
   templates: TemplateCatalog
@@ -75,11 +75,11 @@ export interface IntakeDependencies {
 }
 
 /** Accepts mail: intercepts it, validates it, applies safe mode, and queues it. */
-export class Intake {
-  readonly #parts: IntakeDependencies
+export class Acceptance {
+  readonly #parts: AcceptanceDependencies
   readonly #uncommitted = new GenerationalCache<string, true>(MAX_UNCOMMITTED)
 
-  constructor(parts: IntakeDependencies) {
+  constructor(parts: AcceptanceDependencies) {
     this.#parts = parts
   }
 
@@ -213,9 +213,9 @@ export class Intake {
     return (await this.#parts.queue.enqueueIn?.(tx, jobs)) ?? []
   }
 
-  #toJob(intake: Intercepted | ThreadpostError): MailJob {
-    if (intake instanceof ThreadpostError) throw intake
-    const { mail, original } = intake
+  #toJob(acceptance: Intercepted | ThreadpostError): MailJob {
+    if (acceptance instanceof ThreadpostError) throw acceptance
+    const { mail, original } = acceptance
     const { validation, clock } = this.#parts
     const now = clock.now()
     if (!isPrepared(mail))

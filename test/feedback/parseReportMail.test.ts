@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readReportMail } from '../../src/feedback/mail/mailReport.js'
+import { readReportMail } from '../../src/feedback/mail/parseReportMail.js'
 import { aborted, arf, dsn, lines } from '../support/reportMails.js'
 
 const read = (text: string) => readReportMail(Buffer.from(text))

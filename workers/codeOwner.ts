@@ -1,5 +1,5 @@
 import { type AsyncHook, AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks'
-import type { BoardSlot } from '../src/protocol/pulse.js'
+import type { BoardSlot } from '../src/protocol/pulseBoard.js'
 
 const OWNER = Symbol('owner')
 
@@ -17,7 +17,7 @@ interface Owned {
  * Invariant: the owner is reported before its code runs and not cleared afterwards. Code that starves the thread in many
  * short callbacks is therefore found at any moment, even between two of them.
  */
-export class Lineage {
+export class CodeOwner {
   readonly #hook: AsyncHook
   readonly #report: () => void
 
