@@ -79,6 +79,8 @@ export async function toDefinition(value: unknown): Promise<Definition> {
   const mail = toJsonObject(input['mail'], 'mail', check)
   if (Buffer.byteLength(JSON.stringify(mail)) > MAX_MAIL)
     check.fail('mail', `is larger than ${MAX_MAIL} bytes; let the template's load function add what is large`)
+  if (mail['prepared'] !== undefined)
+    check.fail('mail', 'is a prepared mail, which is sent once; pass the mail itself')
   for (const field of ['idempotencyKey', 'sendAt', 'expiresAt'])
     if (mail[field] !== undefined)
       check.fail(`mail.${field}`, 'is not allowed, because it would be the same each time')

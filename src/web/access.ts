@@ -6,6 +6,8 @@ import { sendProblem } from './problem.js'
 const ANY_HOST = '*'
 /** The address of a client without a known one, in the words of RFC 7239 section 6.2. It is never loopback. */
 export const UNKNOWN_CLIENT = 'unknown'
+/** Stands for the client of a proxy. It is never loopback. */
+const BEHIND_PROXY = 'behind a proxy'
 /** RFC 9110 section 7.2: a name, an IPv4 address, or an IPv6 address in brackets, with an optional port. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
@@ -69,12 +71,17 @@ function hostnameOf(host: string): string | undefined {
   return HOST.exec(host)?.[1]
 }
 
-/** The address of the peer, and the addresses before it that proxies report. A peer without an address uses a Unix socket. */
+/** The address of the peer, and what proxies report of those before it. A peer without an address uses a Unix socket. */
 function clientsOf(request: Request): string[] {
   const { remoteAddress } = request.socket
-  return [...(remoteAddress === undefined ? [] : [remoteAddress]), ...listOf(request, 'x-forwarded-for')].map(
-    (address) => address.replace(/^::ffff:(?=\d+\.)/i, ''),
-  )
+  const addresses = remoteAddress === undefined ? [] : [remoteAddress]
+  for (const header of ['x-forwarded-for', 'x-real-ip']) addresses.push(...listOf(request, header))
+  // RFC 7239 section 4: an IPv6 address is in brackets, and a port may follow.
+  for (const [, address = ''] of request.get('forwarded')?.matchAll(/\bfor="?\[?([^\s"\],;]*)/gi) ?? [])
+    addresses.push(address.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'))
+  // RFC 9110 section 7.6.3: a proxy that reports only itself. The client is somebody else.
+  if (request.get('via') !== undefined) addresses.push(BEHIND_PROXY)
+  return addresses.map((address) => address.replace(/^::ffff:(?=\d+\.)/i, ''))
 }
 
 function listOf(request: Request, header: string): string[] {

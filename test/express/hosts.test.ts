@@ -86,6 +86,12 @@ describe.each(Object.keys(KINDS) as (keyof typeof KINDS)[])('%s', (kind) => {
       (await ask(at + page, { host, ...headers })).status
     expect(await status({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-host': 'localhost:3000' })).toBe(200)
     expect(await status({ 'x-forwarded-for': '203.0.113.7' })).toBe(403)
+    expect(await status({ 'x-real-ip': '203.0.113.7' })).toBe(403)
+    expect(await status({ 'x-real-ip': '127.0.0.1' })).toBe(200)
+    expect(await status({ forwarded: 'for=127.0.0.1;proto=https, for="[2001:db8::1]:4711"' })).toBe(403)
+    expect(await status({ forwarded: 'proto=http;for="[::1]:4711", For="127.0.0.1:80"' })).toBe(200)
+    expect(await status({ forwarded: 'for=_hidden' })).toBe(403)
+    expect(await status({ via: '1.1 proxy.example' })).toBe(403)
     expect(await status({ 'x-forwarded-for': '127.0.0.1, 203.0.113.7' })).toBe(403)
     expect(await status({ 'x-forwarded-host': 'mail.acme.example' })).toBe(421)
     const named = await serve(['mail.acme.example'])

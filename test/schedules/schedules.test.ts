@@ -186,6 +186,7 @@ describe('A schedule', () => {
       'mail.attachments[0].content',
       { ...hourly, mail: { ...mail, attachments: [{ content: new Uint8Array(1) }] } },
     ],
+    ['a prepared mail', 'mail', { ...hourly, mail: { prepared: 1, id: 'x', messageId: '<x@y>', mail } }],
     ['an idempotency key', 'mail.idempotencyKey', { ...hourly, mail: { ...mail, idempotencyKey: 'k' } }],
   ])('is refused with %s', async (_, field, input) => {
     const { mailer } = await mailerWithInbox({ threads: 0 })
