@@ -120,11 +120,11 @@ describe('a connection with CHUNKING', () => {
   })
 
   it.each([
-    ['closes', true],
-    ['goes on', false],
+    ['closes', true, ['sent', 'sent', 'sent', 'sent'], 1],
+    ['goes on', false, ['sent', 'uncertain', 'uncertain', 'uncertain'], 0],
   ] as const)(
-    'leaves the messages behind a refused RSET uncertain, and sends none of them itself again, if the server %s',
-    async (_, closes) => {
+    'sends the messages behind a refused RSET over another connection if the server %s',
+    async (_, closes, expected, times) => {
       const server = await start({
         rset: (_line, { index }) => {
           if (index > 0) return '250 ok'
@@ -132,13 +132,15 @@ describe('a connection with CHUNKING', () => {
           return closes ? (socket) => socket.end(`${refusal}\r\n`) : refusal
         },
       })
-      expect(results(await sendAll(server, 4))).toEqual(['sent', 'uncertain', 'uncertain', 'uncertain'])
-      expect(server.conversations.slice(1).flatMap(({ messages }) => messages)).toEqual([])
+      expect(results(await sendAll(server, 4))).toEqual(expected)
+      const others = server.conversations.slice(1).flatMap(({ messages }) => messages)
+      for (const name of ['m1', 'm2', 'm3'])
+        expect(others.filter(({ data }) => data.includes(name))).toHaveLength(times)
     },
   )
 
   it.each(['mail', 'rcpt', 'bdat'] as const)(
-    'leaves the messages behind a 421 at %s uncertain, and sends none of them itself again, if the server closes',
+    'sends the messages behind a 421 at %s over another connection, once and for certain',
     async (at) => {
       let closed = false
       const server = await start({
@@ -150,10 +152,10 @@ describe('a connection with CHUNKING', () => {
         },
       })
       const sent = await sendAll(server, 4, (index) => ({ from: `m${index}@acme.example` }))
-      const refused = at === 'mail' ? 'sent' : 'deferred'
-      expect(results(sent)).toEqual(['sent', refused, 'uncertain', 'uncertain'])
-      const others = server.conversations.slice(1).flatMap(({ messages }) => messages)
-      expect(others.map(({ data }) => /m\d/.exec(data)?.[0])).toEqual(at === 'mail' ? ['m1'] : [])
+      expect(results(sent).filter((_, index) => index !== 1)).toEqual(['sent', 'sent', 'sent'])
+      expect(results(sent)[1]).toBe(at === 'mail' ? 'sent' : 'deferred')
+      for (const name of ['m0', 'm2', 'm3'])
+        expect(namesOf(server).filter((each) => each === name)).toHaveLength(1)
     },
   )
 

@@ -32,6 +32,7 @@ const REPLIES = [...CLOSING, '451 4.3.0 later', '550 5.7.1 no', '354 go on', 'HT
 function isLie(command: Command, reply: string, after: After): boolean {
   const contradicted = after === 'goes on regardless' || after.startsWith('replies')
   // Without a reply, those behind seem to be earlier ones; and only a 421 may come unasked.
+  if (after.includes('accepts those behind') && (reply.startsWith('421') || command === 'rset')) return true
   if (reply === '' && (after.includes('goes on') || after.includes('answered'))) return true
   if (after.startsWith('replies') && !reply.startsWith('421')) return true
   if (!contradicted || !/^[45]/.test(reply)) return contradicted && command === 'data'

@@ -40,11 +40,10 @@ interface Flight {
  * each message independent of those before it: after a refusal the server's state is undefined (RFC 3030 section 2).
  *
  * When the session ends, each message in flight is settled by itself: it is uncertain if the write of its last octet has
- * begun (`HandOver`) and the server has not refused it, and certainly not sent otherwise (`Transaction.mayBeSent`). It makes
- * no difference that the server should execute nothing after a 421 (RFC 5321 section 3.8) and drops the commands behind a
- * refused RSET: some servers answer a single recipient with 421, go on, and accept the messages behind it. So after a 421
- * nothing more is handed over, and the replies to what has been are read until the server closes, or for
- * `CLOSING_TIMEOUT` per message.
+ * begun (`HandOver`) and the server has not refused it, and certainly not sent otherwise (`Transaction.mayBeSent`). A server
+ * whose last word is a 421 or the refusal of RSET, and that then closes, has executed nothing behind it (RFC 5321 section 3.8).
+ * But some servers answer a single recipient with 421, go on, and accept the messages behind it. So after a 421 nothing more is
+ * handed over, and the replies to what has been are read until the server closes, or for `CLOSING_TIMEOUT` per message.
  */
 export class ChunkingSession extends SessionLifecycle {
   readonly #depth: PipelineDepth
@@ -58,6 +57,8 @@ export class ChunkingSession extends SessionLifecycle {
   #resetRefused = false
   /** The server answered a command with 421. */
   #closing = false
+  /** The last reply was a 421, or refused RSET. */
+  #lastWord = false
 
   constructor(connection: OpenConnection, config: SmtpTransport, owner: SessionOwner) {
     super(connection, config, owner)
@@ -120,6 +121,7 @@ export class ChunkingSession extends SessionLifecycle {
       this.end(this.quitting || reply.code === 421 ? 'closed' : 'invalid')
       return
     }
+    this.#lastWord = reply.code === 421
     if (reply.code === 421 && !this.#closing) this.#onServiceClosing()
     this.#onFlightReply(first, reply)
     // Nothing that was handed over waits for a reply.
@@ -138,7 +140,7 @@ export class ChunkingSession extends SessionLifecycle {
     }
     if (flight.awaitsReset) {
       flight.awaitsReset = false
-      if (reply.code >= 400) this.#resetRefused = this.quitting = true
+      if (reply.code >= 400) this.#resetRefused = this.quitting = this.#lastWord = true
       else if (reply.code >= 300) this.end('invalid')
       return
     }
@@ -192,6 +194,7 @@ export class ChunkingSession extends SessionLifecycle {
     const requeued: Transaction[] = []
     for (const [index, { transaction }] of flights.entries()) {
       const concluded = transaction.answered || this.#closing
+      if (reason === 'closed' && this.#lastWord && !transaction.answered) transaction.notExecuted()
       if (transaction.mayBeSent) transaction.onClose(reason)
       else if (index === 0 && concluded && transaction.deservesFreshConnection(this.served))
         this.owner.requeue(transaction, true)

@@ -26,6 +26,7 @@ import {
  * and `requeue()` for another connection.
  */
 export class Transaction {
+  readonly envelope: Envelope
   data: MailData
   /** Sent in place of `data` to a server without SMTPUTF8. */
   readonly asciiData: MailData | undefined
@@ -39,7 +40,6 @@ export class Transaction {
   freshOnly = false
   /** The recipients that exceeded the server's limit while others were accepted: a further transaction takes them. */
   remaining: readonly string[] = []
-  readonly #envelope: Envelope
   readonly #fullData: MailData
   /** The recipients that this server can be asked about: without SMTPUTF8, those with ASCII local parts. */
   #to: readonly string[]
@@ -67,17 +67,13 @@ export class Transaction {
     resolve: (result: SendResult) => void,
     asciiData?: MailData,
   ) {
-    this.#envelope = envelope
+    this.envelope = envelope
     this.#to = envelope.to
     this.data = this.#fullData = data
     this.asciiData = asciiData
     this.progress = progress
     this.deadline = deadline
     this.#resolve = resolve
-  }
-
-  get envelope(): Envelope {
-    return this.#envelope
   }
 
   /** Whether the server has answered any of the commands. */
@@ -110,9 +106,9 @@ export class Transaction {
    */
   begin(extensions: Extensions, ehloName: string, last: 'DATA' | 'BDAT' = 'DATA'): string[] | undefined {
     this.#ehloName = ehloName
-    this.#to = extensions.smtpUtf8 ? this.#envelope.to : this.#envelope.to.filter(isAsciiText)
+    this.#to = extensions.smtpUtf8 ? this.envelope.to : this.envelope.to.filter(isAsciiText)
     this.data = extensions.smtpUtf8 ? this.#fullData : (this.asciiData ?? this.#fullData)
-    const refusal = unmetRequirement(this.#envelope, this.#to, this.data, extensions)
+    const refusal = unmetRequirement(this.envelope, this.#to, this.data, extensions)
     if (refusal !== undefined) {
       this.#finish(refusal)
       return undefined
@@ -125,9 +121,9 @@ export class Transaction {
     this.#forgetReplies()
     this.#begunAt = performance.now()
     this.progress.enterPhase('envelope')
-    const parameters = mailParameters(this.#envelope, this.#to, this.data, extensions)
+    const parameters = mailParameters(this.envelope, this.#to, this.data, extensions)
     return [
-      ...envelopeCommands(this.#envelope, this.#to, extensions, parameters),
+      ...envelopeCommands(this.envelope, this.#to, extensions, parameters),
       last === 'DATA' ? 'DATA\r\n' : `BDAT ${this.data.size} LAST\r\n`,
     ]
   }
@@ -223,12 +219,17 @@ export class Transaction {
     this.progress.sends(this.data.message)
   }
 
+  /** The server closed before it came to the message. */
+  notExecuted(): void {
+    this.#handOver = undefined
+  }
+
   /** The reply to the final dot. A 3yz reply is invalid here. */
   onBodyReply(reply: SmtpReply): void {
     if (reply.code >= 300 && reply.code < 400) return this.onClose('invalid')
     const result = withUnreachable(
       completed(this.#to, this.#mail, this.#recipients, reply),
-      this.#envelope.to,
+      this.envelope.to,
     )
     this.progress.replied(
       reply.code,
@@ -294,6 +295,6 @@ export class Transaction {
 
   #finish(result: SendResult): void {
     if (this.#begunAt > 0) this.progress.addTiming('transaction', performance.now() - this.#begunAt)
-    this.#resolve(withEhloHint(withUnreachable(result, this.#envelope.to), this.#ehloName))
+    this.#resolve(withEhloHint(withUnreachable(result, this.envelope.to), this.#ehloName))
   }
 }
