@@ -114,6 +114,26 @@ describe.each(MODES)('a refusal at MAIL on a session that has served messages, %
   })
 })
 
+describe.each(MODES.filter(([name]) => name !== 'step by step'))(
+  'a refusal at MAIL on a fresh session, %s',
+  (_, extensions) => {
+    it.each([
+      ['451 4.3.0 later', 'SMTP_DEFERRED', ['deferred']],
+      ['421 4.3.2 closing', 'SMTP_DEFERRED', ['deferred']],
+      ['550 5.7.1 no', 'SMTP_REJECTED', ['rejected']],
+      ['530 5.7.0 log in', 'AUTH_FAILED', []],
+    ])('counts, and not the reply to RCPT, if the server then closes: %s', async (reply, code, expected) => {
+      const server = await ScriptedServer.start({
+        extensions,
+        mail: () => (socket) => void socket.end(`${reply}\r\n503 5.5.1 MAIL first\r\n`),
+      })
+      const { outcome, recipients } = await send(senderTo(server.port, {}, 1))
+      expect(outcome.code).toBe(code)
+      expect(recipients.map(({ result }) => result)).toEqual(expected)
+    })
+  },
+)
+
 describe.each(MODES)('a login that MAIL demands, %s', (_, extensions) => {
   it.each([530, 534, 535, 538])('%i is a failure of the transport and ends the session', async (code) => {
     const server = await ScriptedServer.start({

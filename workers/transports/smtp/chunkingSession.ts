@@ -9,6 +9,9 @@ import { MAX_RESETS, SessionLifecycle } from './sessionLifecycle.js'
 import type { SessionOwner } from './sessionOwner.js'
 import type { Transaction } from './transaction.js'
 
+/** How long a server that answered 421 may take for each message in flight, or to close, in ms. */
+const CLOSING_TIMEOUT = 5_000
+
 /** A message that was written, as a whole or in part, and whose last reply is outstanding. */
 interface Flight {
   transaction: Transaction
@@ -37,9 +40,10 @@ interface Flight {
  * each message independent of those before it: after a refusal the server's state is undefined (RFC 3030 section 2).
  *
  * When the session ends, each message in flight is settled by itself: it is uncertain if the write of its last octet has
- * begun (`HandOver`) and the server has not refused it, and certainly not sent otherwise. After a 421 the server executes
- * no further commands (RFC 5321 section 3.8), so the messages behind it are requeued. So are those behind a refused RSET, if the
- * server then closes without another reply: Exim does so after ten messages that it refused.
+ * begun (`HandOver`) and the server has not refused it, and certainly not sent otherwise (`Transaction.mayBeSent`). A server
+ * whose last word is a 421 or the refusal of RSET, and that then closes, has executed nothing behind it (RFC 5321 section 3.8).
+ * But some servers answer a single recipient with 421, go on, and accept the messages behind it. So after a 421 nothing more is
+ * handed over, and the replies to what has been are read until the server closes, or for `CLOSING_TIMEOUT` per message.
  */
 export class ChunkingSession extends SessionLifecycle {
   readonly #depth: PipelineDepth
@@ -51,6 +55,10 @@ export class ChunkingSession extends SessionLifecycle {
   #refusals = 0
   /** The server refused RSET. The commands behind it may have any effect, if it executes them. */
   #resetRefused = false
+  /** The server answered a command with 421. */
+  #closing = false
+  /** The last reply was a 421, or refused RSET. */
+  #lastWord = false
 
   constructor(connection: OpenConnection, config: SmtpTransport, owner: SessionOwner) {
     super(connection, config, owner)
@@ -79,6 +87,7 @@ export class ChunkingSession extends SessionLifecycle {
   }
 
   advance(): void {
+    if (this.#closing) return
     while (this.free) if (!this.#startNext()) break
     if (!this.busy) this.becomeIdle()
   }
@@ -99,7 +108,7 @@ export class ChunkingSession extends SessionLifecycle {
     const full = this.#inFlight.length + 1 >= this.#depth.current
     this.#inFlight.push({ transaction, handOver, awaitsReset, startedAt: performance.now(), full })
     if (this.#inFlight.length === 1) this.#startTimer()
-    transaction.enterBody()
+    transaction.enterBody(handOver)
     this.socket.cork()
     this.socket.write(commands, 'utf8')
     handOver.start(front, () => this.advance())
@@ -108,9 +117,15 @@ export class ChunkingSession extends SessionLifecycle {
 
   protected onReply(reply: SmtpReply): void {
     const [first] = this.#inFlight
-    if (first === undefined) this.end(this.quitting || reply.code === 421 ? 'closed' : 'invalid')
-    else if (reply.code === 421) this.#onServiceClosing(first, reply)
-    else this.#onFlightReply(first, reply)
+    if (first === undefined) {
+      this.end(this.quitting || reply.code === 421 ? 'closed' : 'invalid')
+      return
+    }
+    this.#lastWord = reply.code === 421
+    if (reply.code === 421 && !this.#closing) this.#onServiceClosing()
+    this.#onFlightReply(first, reply)
+    // Nothing that was handed over waits for a reply.
+    if (this.#closing && this.#inFlight[0]?.handOver.endBegun !== true) this.end('closed')
   }
 
   protected afterReplies(): void {
@@ -125,7 +140,7 @@ export class ChunkingSession extends SessionLifecycle {
     }
     if (flight.awaitsReset) {
       flight.awaitsReset = false
-      if (reply.code >= 400) this.#resetRefused = this.quitting = true
+      if (reply.code >= 400) this.#resetRefused = this.quitting = this.#lastWord = true
       else if (reply.code >= 300) this.end('invalid')
       return
     }
@@ -164,29 +179,28 @@ export class ChunkingSession extends SessionLifecycle {
     if (this.busy) this.#startTimer()
   }
 
-  /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8). */
-  #onServiceClosing({ transaction }: Flight, reply: SmtpReply): void {
-    const [, ...behind] = this.#inFlight.splice(0)
-    for (const flight of behind.reverse()) this.owner.requeue(flight.transaction)
-    if (transaction.awaitsBodyReply) transaction.onChunkingReply(reply, this.served)
-    else if (transaction.deservesFreshConnection(this.served)) this.owner.requeue(transaction, true)
-    else transaction.onServiceClosing(reply)
-    this.end('closed')
+  /** 421: the server closes the connection, whatever command it answers (RFC 5321 section 3.8), or should. */
+  #onServiceClosing(): void {
+    this.#closing = this.quitting = true
+    // Only the last one can be incomplete.
+    this.#inFlight.at(-1)?.handOver.stop()
+    this.owner.onQuit(this)
+    this.#startTimer()
   }
 
   /** See the comment of the class. */
   protected settleAll(reason: CloseReason): void {
     const flights = this.#inFlight.splice(0)
     const requeued: Transaction[] = []
-    const ignored = this.#resetRefused && reason === 'closed'
-    for (const [index, { transaction, handOver }] of flights.entries()) {
-      const mayBeSent = handOver.endBegun && !transaction.refused && !ignored
-      if (mayBeSent) transaction.onClose(reason, true)
-      else if (transaction.answered && transaction.deservesFreshConnection(this.served))
+    for (const [index, { transaction }] of flights.entries()) {
+      const concluded = transaction.answered || this.#closing
+      if (reason === 'closed' && this.#lastWord && !transaction.answered) transaction.notExecuted()
+      if (transaction.mayBeSent) transaction.onClose(reason)
+      else if (index === 0 && concluded && transaction.deservesFreshConnection(this.served))
         this.owner.requeue(transaction, true)
       else if (index > 0 || (reason === 'closed' && this.reused && !transaction.answered))
         requeued.push(transaction)
-      else transaction.onClose(reason, false)
+      else transaction.onClose(reason)
     }
     for (const transaction of requeued.reverse()) this.owner.requeue(transaction)
     if (this.#depth.current > 1) this.owner.onDepth(1 - this.#depth.current)
@@ -196,6 +210,7 @@ export class ChunkingSession extends SessionLifecycle {
   #startTimer(): void {
     const transaction = this.#inFlight[0]?.transaction
     const { envelope, body } = this.config.timeouts
-    this.setDeadline(transaction?.awaitsBodyReply === true ? body : envelope, transaction?.deadline)
+    const timeout = transaction?.awaitsBodyReply === true ? body : envelope
+    this.setDeadline(this.#closing ? Math.min(timeout, CLOSING_TIMEOUT) : timeout, transaction?.deadline)
   }
 }

@@ -15,10 +15,13 @@ const SINGLE_WRITE = 65_536
  * taken it and not the bytes behind it in the same write, and then the server's reply is read before the write's callback
  * runs. Only an end whose write has not begun is certainly still in this process. So the end of a long message is not
  * written before the kernel has taken everything in front of it.
+ *
+ * A transaction keeps its `HandOver` (`Transaction.enterBody`), so that it knows whether it may have been sent.
  */
 export class HandOver {
   #endBegun = false
   #flushed = false
+  #stopped = false
   #onFlushed: (() => void) | undefined
   readonly #socket: Socket
   readonly #writeEnd: () => Buffer
@@ -55,13 +58,18 @@ export class HandOver {
     }
   }
 
+  /** Never begins the end, unless that has begun. */
+  stop(): void {
+    this.#stopped = true
+  }
+
   /** Writes the next part when the kernel has taken the one before. */
   #writeParts(parts: Iterator<Buffer>): void {
     const part = parts.next()
     if (part.done === true) this.#startEnd()
     else
       this.#socket.write(part.value, (error) => {
-        if (!error && !this.#socket.destroyed) this.#writeParts(parts)
+        if (!error && !this.#socket.destroyed && !this.#stopped) this.#writeParts(parts)
       })
   }
 

@@ -26,14 +26,15 @@ export interface SessionOwner {
    */
   takeNext(pipelined: boolean, used: boolean): Transaction | undefined
   /**
-   * Takes back a transaction that was certainly not sent and did not cause the close.
+   * Takes back a transaction that was certainly not sent and did not cause the close. One that may have been sent is
+   * settled as uncertain (`Transaction.requeue`).
    * @param freshOnly only a fresh connection may take it
    */
   requeue(transaction: Transaction, freshOnly?: boolean): void
   /** The session may have so many more messages in flight than before. */
   onDepth(change: number): void
   onIdle(session: Session): void
-  /** The session sends QUIT and takes no more transactions. */
+  /** The session takes no more transactions: it sends QUIT, or the server closes the connection. */
   onQuit(session: Session): void
   onEnd(session: Session): void
 }

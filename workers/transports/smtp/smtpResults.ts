@@ -28,19 +28,6 @@ export function completed(
   return refused(recipients, last)
 }
 
-/** The server closed the connection with a 421: recipients that it had not refused can be tried again. */
-export function serviceClosing(
-  to: readonly string[],
-  replies: readonly SmtpReply[],
-  last: SmtpReply,
-): SendResult {
-  const recipients = to.map((address, index) => {
-    const own = replies[index]
-    return outcomeOf(address, own !== undefined && own.code >= 300 ? own : last)
-  })
-  return refused(recipients, last)
-}
-
 /** The connection ended before the final reply. Recipients that the server had refused stay refused. */
 export function connectionLost(
   reason: CloseReason,

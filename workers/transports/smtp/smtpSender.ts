@@ -39,7 +39,7 @@ export class SmtpSender implements Transport, SessionOwner {
   readonly #onConnections: (change: ConnectionCounts) => void
   readonly #waiting: Transaction[] = []
   readonly #sessions = new Set<Session>()
-  /** Sessions that have sent QUIT. */
+  /** Sessions that have sent QUIT, or whose server closes the connection. */
   readonly #quitting = new Set<Session>()
   /** Idle sessions, the most recently used one last. */
   readonly #idle: Session[] = []
@@ -120,7 +120,7 @@ export class SmtpSender implements Transport, SessionOwner {
     await Promise.race([this.#allEnded(), timeout])
     clearTimeout(timer)
     for (const session of [...this.#sessions, ...this.#quitting]) session.abort()
-    for (const transaction of this.#waiting.splice(0)) transaction.onClose('closed', false)
+    for (const transaction of this.#waiting.splice(0)) transaction.onClose('closed')
   }
 
   async retire(successor: Transport): Promise<void> {
@@ -155,8 +155,8 @@ export class SmtpSender implements Transport, SessionOwner {
   }
 
   requeue(transaction: Transaction, freshOnly?: boolean): void {
-    transaction.requeue(freshOnly)
-    if (transaction.requeues > MAX_REQUEUES) transaction.onClose('closed', false)
+    if (!transaction.requeue(freshOnly)) return
+    if (transaction.requeues > MAX_REQUEUES) transaction.onClose('closed')
     else if (this.#successor !== undefined) this.#successor.#adopt([transaction])
     else this.#waiting.unshift(transaction)
   }

@@ -200,11 +200,11 @@ export class SmtpSession extends SessionLifecycle {
     this.#inEnvelope = undefined
     this.#inBody = transaction
     this.#startTimer(this.config.timeouts.body)
-    transaction.enterBody()
     this.#handOver = new HandOver(this.socket, () => {
       const envelope = this.#startNext(true)
       return envelope === undefined ? FINAL_DOT : Buffer.concat([FINAL_DOT, envelope])
     })
+    transaction.enterBody(this.#handOver)
     this.#handOver.start(dotStuffed(transaction.data))
   }
 
@@ -231,13 +231,13 @@ export class SmtpSession extends SessionLifecycle {
     const inBody = this.#inBody
     const inEnvelope = this.#inEnvelope
     this.#inBody = this.#inEnvelope = undefined
-    if (inBody !== undefined) inBody.onClose(reason, this.#endBegun)
+    if (inBody !== undefined) inBody.onClose(reason)
     if (inEnvelope !== undefined) {
       const unanswered = reason === 'closed' && this.reused && !inEnvelope.answered
       if (inBody === undefined && inEnvelope.answered && inEnvelope.deservesFreshConnection(this.served))
         this.owner.requeue(inEnvelope, true)
       else if (inBody !== undefined || unanswered) this.owner.requeue(inEnvelope)
-      else inEnvelope.onClose(reason, false)
+      else inEnvelope.onClose(reason)
     }
   }
 

@@ -1,44 +1,32 @@
-import { isAsciiText, isWireAddress } from '../../../src/protocol/addressForms.js'
+import { isAsciiText } from '../../../src/protocol/addressForms.js'
 import type { SmtpReply } from '../../../src/protocol/outcome.js'
-import { type CloseReason, connectionFailed, unsupported, withdrawn } from '../sendResults.js'
+import { type CloseReason, connectionFailed, withdrawn } from '../sendResults.js'
 import type { SendResult, Envelope, Progress } from '../transport.js'
 import type { Extensions } from './connect.js'
 import { envelopeCommands } from './dsnRequest.js'
+import type { EnvelopeStep } from './envelopeStep.js'
+import type { HandOver } from './handOver.js'
 import type { MailData } from './mailData.js'
+import { mailParameters, unmetRequirement } from './mailRequirements.js'
 import {
   completed,
   connectionLost,
   exceedsRecipientLimit,
   loginRequired,
-  serviceClosing,
   withEhloHint,
   withUnreachable,
 } from './smtpResults.js'
 
-/** The next step after a reply to one of the envelope's commands. */
-export type Step =
-  /** The reply to the next command. */
-  | 'next'
-  /** The message: the server accepted at least one recipient and answered 354. */
-  | 'data'
-  /** A lone dot: the server answered 354 although it accepted no recipient (RFC 2920 section 3.1). Its reply follows. */
-  | 'empty'
-  /** The message: the server takes no more recipients (RFC 5321 section 4.5.3.1.10), so DATA is the next command. */
-  | 'enough'
-  /** Nothing: the transaction is over, and the message was not sent. */
-  | 'done'
-  /** Nothing: the session may be the cause of the refusal, so the message is tried on a fresh connection. */
-  | 'elsewhere'
-  /** The end of the session: it takes no mail without another login. The transaction is over. */
-  | 'unusable'
-  /** The end of the session: the reply can't follow this command. */
-  | 'invalid'
-
 /**
  * One mail transaction (RFC 5321 section 3.3): its commands, the replies to them, and the result for the message. The
  * session reads and writes; a transaction does no I/O.
+ *
+ * Once the write of its last octet has begun, only its own replies settle the message; without them it is uncertain. This
+ * holds on every path, because the two ways out ask `mayBeSent` themselves: `onClose()` for a result without a final reply,
+ * and `requeue()` for another connection.
  */
 export class Transaction {
+  readonly envelope: Envelope
   data: MailData
   /** Sent in place of `data` to a server without SMTPUTF8. */
   readonly asciiData: MailData | undefined
@@ -52,7 +40,6 @@ export class Transaction {
   freshOnly = false
   /** The recipients that exceeded the server's limit while others were accepted: a further transaction takes them. */
   remaining: readonly string[] = []
-  readonly #envelope: Envelope
   readonly #fullData: MailData
   /** The recipients that this server can be asked about: without SMTPUTF8, those with ASCII local parts. */
   #to: readonly string[]
@@ -62,6 +49,12 @@ export class Transaction {
   #accepted = 0
   /** The server accepted no recipient, yet answered 354: the last reply is the one to the lone dot. */
   #empty = false
+  /** Set from the phase `body` on. */
+  #handOver: HandOver | undefined
+  /** The last reply with 421. */
+  #serviceClosing: SmtpReply | undefined
+  /** The reply to the last command refused the message, or confirmed an earlier refusal; or it contradicted one. */
+  #lastReply: 'refusal' | 'contradiction' | undefined
   #begunAt = 0
   /** The name that the session sent in EHLO. */
   #ehloName = ''
@@ -74,17 +67,13 @@ export class Transaction {
     resolve: (result: SendResult) => void,
     asciiData?: MailData,
   ) {
-    this.#envelope = envelope
+    this.envelope = envelope
     this.#to = envelope.to
     this.data = this.#fullData = data
     this.asciiData = asciiData
     this.progress = progress
     this.deadline = deadline
     this.#resolve = resolve
-  }
-
-  get envelope(): Envelope {
-    return this.#envelope
   }
 
   /** Whether the server has answered any of the commands. */
@@ -101,6 +90,11 @@ export class Transaction {
     return served && !this.freshOnly && (this.#mail === undefined || this.#mail.code >= 400)
   }
 
+  /** Whether the server may have the message: the write of its last octet has begun, and no reply refuses it. */
+  get mayBeSent(): boolean {
+    return this.#handOver?.endBegun === true && !this.refused
+  }
+
   /** Whether the server may hold a transaction, so that RSET must precede the next envelope. */
   get needsReset(): boolean {
     return this.#empty || (this.#mail !== undefined && this.#mail.code < 300)
@@ -112,9 +106,9 @@ export class Transaction {
    */
   begin(extensions: Extensions, ehloName: string, last: 'DATA' | 'BDAT' = 'DATA'): string[] | undefined {
     this.#ehloName = ehloName
-    this.#to = extensions.smtpUtf8 ? this.#envelope.to : this.#envelope.to.filter(isAsciiText)
+    this.#to = extensions.smtpUtf8 ? this.envelope.to : this.envelope.to.filter(isAsciiText)
     this.data = extensions.smtpUtf8 ? this.#fullData : (this.asciiData ?? this.#fullData)
-    const refusal = this.#check(extensions)
+    const refusal = unmetRequirement(this.envelope, this.#to, this.data, extensions)
     if (refusal !== undefined) {
       this.#finish(refusal)
       return undefined
@@ -124,19 +118,12 @@ export class Transaction {
       this.#finish(withdrawn(permit))
       return undefined
     }
-    this.#mail = undefined
-    this.#recipients = []
-    this.#accepted = 0
-    this.#empty = false
+    this.#forgetReplies()
     this.#begunAt = performance.now()
     this.progress.enterPhase('envelope')
-    const parameters = [
-      extensions.size ? ` SIZE=${this.data.size}` : '',
-      extensions.eightBitMime && this.data.eightBit ? ' BODY=8BITMIME' : '',
-      this.#needsUtf8() ? ' SMTPUTF8' : '',
-    ].join('')
+    const parameters = mailParameters(this.envelope, this.#to, this.data, extensions)
     return [
-      ...envelopeCommands(this.#envelope, this.#to, extensions, parameters),
+      ...envelopeCommands(this.envelope, this.#to, extensions, parameters),
       last === 'DATA' ? 'DATA\r\n' : `BDAT ${this.data.size} LAST\r\n`,
     ]
   }
@@ -146,7 +133,7 @@ export class Transaction {
    * @param stepwise commands are sent one by one, so a refusal ends the transaction without the remaining ones
    * @param served the session has served other messages
    */
-  onEnvelopeReply(reply: SmtpReply, stepwise: boolean, served: boolean): Step {
+  onEnvelopeReply(reply: SmtpReply, stepwise: boolean, served: boolean): EnvelopeStep {
     const { code } = reply
     if (this.#mail === undefined) {
       if (code >= 300 && code < 400) return 'invalid'
@@ -177,10 +164,14 @@ export class Transaction {
     return this.#mail !== undefined && this.#recipients.length === this.#to.length
   }
 
-  /** Whether the server has refused MAIL or every recipient, so that it can't accept the message. */
+  /**
+   * Whether the server has refused MAIL or every recipient, so that it can't accept the message. A server that refuses MAIL
+   * and accepts a recipient contradicts itself, and may accept the message, too.
+   */
   get refused(): boolean {
-    if (this.#mail === undefined) return false
-    return this.#mail.code >= 300 || (this.awaitsBodyReply && this.#accepted === 0)
+    if (this.#lastReply !== undefined) return this.#lastReply === 'refusal'
+    if (this.#mail === undefined || this.#accepted > 0) return false
+    return this.#mail.code >= 300 || this.awaitsBodyReply
   }
 
   /**
@@ -190,6 +181,7 @@ export class Transaction {
   onChunkingReply(reply: SmtpReply, served: boolean): 'next' | 'done' | 'elsewhere' | 'unusable' | 'invalid' {
     if (reply.code >= 300 && reply.code < 400) return 'invalid'
     if (!this.awaitsBodyReply) {
+      if (reply.code === 421) this.#serviceClosing = reply
       if (this.#mail === undefined) this.#mail = reply
       else {
         this.#recipients.push(reply)
@@ -197,7 +189,15 @@ export class Transaction {
       }
       return 'next'
     }
-    if (this.refused) return this.#refusedEnvelope(reply, served)
+    const refusedAtMail = this.#mail !== undefined && this.#mail.code >= 300
+    if (refusedAtMail || this.refused) {
+      // The server may have taken the message after all; or it sent a 421 unasked, and this is the reply to an earlier command.
+      if (reply.code < 300 && (refusedAtMail || this.#serviceClosing !== undefined)) {
+        this.#lastReply = 'contradiction'
+        return 'invalid'
+      }
+      return this.#refusedEnvelope(reply, served)
+    }
     this.onBodyReply(reply)
     return 'done'
   }
@@ -205,21 +205,31 @@ export class Transaction {
   /** The server answers the last command with 421 and closes. */
   onServiceClosing(reply: SmtpReply): void {
     this.#mail ??= reply
-    this.#finish(serviceClosing(this.#to, this.#recipients, reply))
+    this.#serviceClosing = reply
+    this.onClose('closed')
   }
 
-  /** Must be called before the message is written: its final dot may leave from then on. */
-  enterBody(): void {
+  /**
+   * Must be called before the message is written: its end may leave from then on.
+   * @param handOver the one that will write it
+   */
+  enterBody(handOver: HandOver): void {
+    this.#handOver = handOver
     this.progress.enterPhase('body')
     this.progress.sends(this.data.message)
   }
 
+  /** The server closed before it came to the message. */
+  notExecuted(): void {
+    this.#handOver = undefined
+  }
+
   /** The reply to the final dot. A 3yz reply is invalid here. */
   onBodyReply(reply: SmtpReply): void {
-    if (reply.code >= 300 && reply.code < 400) return this.onClose('invalid', true)
+    if (reply.code >= 300 && reply.code < 400) return this.onClose('invalid')
     const result = withUnreachable(
       completed(this.#to, this.#mail, this.#recipients, reply),
-      this.#envelope.to,
+      this.envelope.to,
     )
     this.progress.replied(
       reply.code,
@@ -230,69 +240,61 @@ export class Transaction {
     this.#finish(result)
   }
 
-  /** The session ended before the final reply. @param handedOver the final dot may have left this process */
-  onClose(reason: CloseReason, handedOver: boolean): void {
-    this.#finish(connectionLost(reason, handedOver, this.#to, this.#recipients))
+  /** The session ended before the final reply. */
+  onClose(reason: CloseReason): void {
+    const refusal = this.#serviceClosing ?? (this.refused ? this.#mail : undefined)
+    const replies = this.#lastReply === 'contradiction' ? [] : this.#recipients
+    if (this.mayBeSent) this.#finish(connectionLost(reason, true, this.#to, replies))
+    else if (refusal !== undefined && refusal.code >= 400) this.#finish(this.#refusal(refusal))
+    else this.#finish(connectionLost(reason, false, this.#to, replies))
   }
 
   fail(result: SendResult): void {
     this.#finish(result)
   }
 
-  /** The message was not sent and waits for another connection. */
-  requeue(freshOnly = this.freshOnly): void {
+  /**
+   * Prepares the message for another connection; there is no other way to one. A message that may have been sent is
+   * uncertain instead.
+   * @returns whether it waits for another connection
+   */
+  requeue(freshOnly = this.freshOnly): boolean {
+    if (this.mayBeSent) {
+      this.onClose('closed')
+      return false
+    }
     this.freshOnly = freshOnly
     this.requeues++
+    this.#forgetReplies()
     this.progress.release()
     this.progress.enterPhase('connecting')
+    return true
+  }
+
+  #forgetReplies(): void {
+    this.#mail = this.#serviceClosing = this.#lastReply = this.#handOver = undefined
+    this.#recipients = []
+    this.#accepted = 0
+    this.#empty = false
   }
 
   #refusedEnvelope(reply: SmtpReply, served: boolean): 'done' | 'elsewhere' | 'unusable' {
     const mail = this.#mail
+    this.#lastReply = 'refusal'
     if (mail !== undefined && mail.code >= 400 && this.deservesFreshConnection(served)) return 'elsewhere'
-    const failure = loginRequired(mail, this.#recipients)
-    if (failure !== undefined) {
-      this.#finish(connectionFailed(failure))
-      return 'unusable'
-    }
-    this.#finish(completed(this.#to, mail, this.#recipients, reply))
-    return 'done'
+    this.#finish(this.#refusal(reply))
+    return loginRequired(mail, this.#recipients) === undefined ? 'done' : 'unusable'
   }
 
-  #check({ maxSize, eightBitMime, smtpUtf8 }: Extensions): SendResult | undefined {
-    const { from, to } = this.#envelope
-    const unsafe = (from === '' ? to : [from, ...to]).find((address) => !isWireAddress(address))
-    if (unsafe !== undefined)
-      return unsupported('INVALID_MESSAGE', `${JSON.stringify(unsafe)} is not a valid address.`)
-    if (maxSize > 0 && this.data.size > maxSize)
-      return unsupported(
-        'SIZE_EXCEEDED',
-        `The message is ${this.data.size} bytes long; the server accepts at most ${maxSize}.`,
-      )
-    if (!smtpUtf8 && this.#needsUtf8())
-      return unsupported(
-        'SMTPUTF8_UNSUPPORTED',
-        'An address or a header contains non-ASCII characters, and the server does not support them (SMTPUTF8).',
-      )
-    if (!eightBitMime && this.data.eightBit && !this.data.utf8Header)
-      return unsupported(
-        '8BITMIME_UNSUPPORTED',
-        'The body contains non-ASCII characters, and the server does not support them (8BITMIME).',
-      )
-    return undefined
-  }
-
-  #needsUtf8(): boolean {
-    return (
-      this.data.utf8Header ||
-      !isAsciiText(this.#envelope.from) ||
-      this.#to.length === 0 ||
-      !this.#to.every(isAsciiText)
-    )
+  /** @param reply the last one */
+  #refusal(reply: SmtpReply): SendResult {
+    const failure = loginRequired(this.#mail, this.#recipients)
+    if (failure !== undefined) return connectionFailed(failure)
+    return completed(this.#to, this.#mail, this.#recipients, reply)
   }
 
   #finish(result: SendResult): void {
     if (this.#begunAt > 0) this.progress.addTiming('transaction', performance.now() - this.#begunAt)
-    this.#resolve(withEhloHint(withUnreachable(result, this.#envelope.to), this.#ehloName))
+    this.#resolve(withEhloHint(withUnreachable(result, this.envelope.to), this.#ehloName))
   }
 }
