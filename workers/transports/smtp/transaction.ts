@@ -227,10 +227,7 @@ export class Transaction {
   /** The reply to the final dot. A 3yz reply is invalid here. */
   onBodyReply(reply: SmtpReply): void {
     if (reply.code >= 300 && reply.code < 400) return this.onClose('invalid')
-    const result = withUnreachable(
-      completed(this.#to, this.#mail, this.#recipients, reply),
-      this.envelope.to,
-    )
+    const result = withUnreachable(completed(this.#to, this.#mail, this.#recipients, reply), this.envelope.to)
     this.progress.replied(
       reply.code,
       result.recipients.map((recipient) => recipient.result),
