@@ -197,12 +197,13 @@ const boundaries = [
       'src/protocol/outcome.ts',
       'src/protocol/evidence.ts',
       'src/protocol/octets.ts',
+      'src/protocol/parseJson.ts',
       'src/clock.ts',
       'src/structures/generationalCache.ts',
       'src/structures/histogram.ts',
     ],
     from: [],
-    why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, what both count, how memory is shared, the watch on the clock, and how files are made.',
+    why: 'The outbox stores what the main thread decides: it shares only what crosses to it, what is known of a lost delivery, what both count, how memory is shared, the watch on the clock, how JSON is parsed, and how files are made.',
   },
   ...Object.entries({
     web: [],
@@ -217,22 +218,23 @@ const boundaries = [
     in: [`src/${part}/**`],
     to: ['src/**'],
     except: [
-      ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/web/**', 'src/mime/**'],
-      ...[`src/${part}/**`, ...mounted],
+      ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/protocol/parseJson.ts', 'src/web/**'],
+      ...['src/mime/**', `src/${part}/**`, ...mounted],
     ],
     from: [],
-    why: 'This part stands outside the core and beside the others: it sees the public surface (../index.js, types of ../mailer.js), src/web/, src/mime/, and what loopback is.',
+    why: 'This part stands outside the core and beside the others: it sees the public surface (../index.js, types of ../mailer.js), src/web/, src/mime/, what loopback is, and how JSON is parsed.',
   })),
   {
     in: ['src/server/**'],
     to: ['src/**'],
     except: [
       ...['src/index.ts', 'src/mailer.ts', 'src/testHooks.ts', 'src/loopback.ts'],
+      'src/protocol/parseJson.ts',
       ...['src/bench/baselines/**', 'src/bench/http/httpLoad.ts'],
       ...['web', 'express', 'inbox', 'server'].map((part) => `src/${part}/**`),
     ],
     from: [],
-    why: 'The main server is put together from the parts: of the core it sees the public surface and the test hooks.',
+    why: 'The main server is put together from the parts: of the core it sees the public surface, the test hooks, and how JSON is parsed.',
   },
   {
     in: ['src/nodemailer/**'],
@@ -260,7 +262,7 @@ const boundaries = [
     except: [
       ...['src/index.ts', 'src/mailer.ts', 'src/loopback.ts', 'src/validation.ts', 'src/logging/logger.ts'],
       ...['src/message/addresses.ts', 'src/message/mailFields.ts', 'src/protocol/addressForms.ts'],
-      ...['src/protocol/octets.ts', 'src/protocol/octetScan.ts'],
+      ...['src/protocol/octets.ts', 'src/protocol/octetScan.ts', 'src/protocol/parseJson.ts'],
       ...[
         'src/web/listen.ts',
         'src/mime/parseMime.ts',
@@ -271,7 +273,7 @@ const boundaries = [
     ],
     from: [],
     types: true,
-    why: 'The intake stands outside the core: it sees the public surface, how mail is parsed, how addresses, fields, and octets are checked, how clients are told apart, and how memory is shared.',
+    why: 'The intake stands outside the core: it sees the public surface, how mail is parsed, how addresses, fields, and octets are checked, how clients are told apart, how memory is shared, and how JSON is parsed.',
   },
   {
     in: ['web', 'express', 'fetch', 'inbox', 'dashboard', 'server', 'intake'].map((part) => `src/${part}/**`),
@@ -350,6 +352,12 @@ const exportsByName = [
   },
 ]
 
+const parseJsonInstead = {
+  object: 'JSON',
+  property: 'parse',
+  message: 'Its error quotes the text, which may contain a secret: use src/protocol/parseJson.ts.',
+}
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/'] },
   {
@@ -421,8 +429,18 @@ export default tseslint.config(
           message: 'The library reads no environment variable: src/cli does.',
         },
         { object: 'process', property: 'exit', message: 'The library never ends the process: src/cli does.' },
+        parseJsonInstead,
       ],
     },
+  },
+  {
+    files: ['src/cli/**'],
+    rules: { 'no-restricted-properties': ['error', parseJsonInstead] },
+  },
+  {
+    // The bench reads its own, and in the browser the text is the reader's own.
+    files: ['src/protocol/parseJson.ts', 'src/bench/**', 'src/dashboard/app/**', '**/assets/**'],
+    rules: { 'no-restricted-properties': 'off' },
   },
   {
     files: ['src/cli/**', '.ci/**', 'test/**'],

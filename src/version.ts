@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { parseJson } from './protocol/parseJson.js'
 import { packagedFile } from './protocol/threadFile.js'
 
 let known: string | undefined
@@ -7,7 +8,7 @@ let known: string | undefined
 export function ownVersion(): string {
   if (known === undefined) {
     const text = readFileSync(packagedFile('../package.json', 'its package.json'), 'utf8')
-    known = (JSON.parse(text) as { version: string }).version
+    known = (parseJson(text) as { version: string }).version
   }
   return known
 }

@@ -1,3 +1,4 @@
+import { parseJson } from '../src/protocol/parseJson.js'
 import type {
   ComposeTask,
   DeliverTask,
@@ -68,7 +69,7 @@ function plain(fields: unknown): JsonObject {
     const text = JSON.stringify(fields, (_, value: unknown) =>
       value instanceof Error ? String(value) : value,
     )
-    return text.length > MAX_FIELDS ? { cut: text.slice(0, MAX_FIELDS) } : (JSON.parse(text) as JsonObject)
+    return text.length > MAX_FIELDS ? { cut: text.slice(0, MAX_FIELDS) } : (parseJson(text) as JsonObject)
   } catch (error) {
     return { unwritable: String(error) }
   }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { ThreadpostError } from '../errors.js'
+import { parseJson } from '../protocol/parseJson.js'
 import { isPlainObject } from '../validation.js'
 
 /** The fields of an application's package.json that `threadpost init` reads. */
@@ -65,7 +66,7 @@ export function readProject(dir: string): ProjectFacts {
 
 function parseManifest(file: string, text: string): PackageJson {
   try {
-    const manifest: unknown = JSON.parse(text)
+    const manifest: unknown = parseJson(text)
     if (isPlainObject(manifest)) return manifest
     throw new Error('it must contain an object')
   } catch (error) {
@@ -141,7 +142,7 @@ function parseConfig(text: string): Record<string, unknown> {
     .replace(/("(?:[^"\\]|\\.)*")|\/\/[^\n]*|\/\*[^]*?\*\//g, (_, string: string | undefined) => string ?? '')
     .replace(/("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g, (_, string: string | undefined) => string ?? '')
   try {
-    const config: unknown = JSON.parse(plain)
+    const config: unknown = parseJson(plain)
     return isPlainObject(config) ? config : {}
   } catch {
     return {}

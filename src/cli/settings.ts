@@ -4,13 +4,14 @@ import { fileURLToPath } from 'node:url'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
+import { parseJson } from '../protocol/parseJson.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { TemplateOptions } from '../templates/templateOptions.js'
 import type { DkimOptions } from '../transports/auth.js'
 import { isPlainObject } from '../validation.js'
 
 /** The fields of this package's package.json that the command uses. */
-export const OWN_PACKAGE = JSON.parse(
+export const OWN_PACKAGE = parseJson(
   readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
 ) as { version: string; dependencies: { express: string }; devDependencies: { '@types/express': string } }
 
@@ -57,36 +58,39 @@ export async function readTemplateData(file: string | undefined): Promise<object
  */
 async function readJsonObject(flag: string, file: string): Promise<JsonObject> {
   const data = await readJson(flag, file)
-  if (!isPlainObject(data))
-    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${file} must contain an object`)
-  return data as JsonObject
+  if (isPlainObject(data)) return data as JsonObject
+  throw new ThreadpostError(
+    'INVALID_OPTIONS',
+    `${flag}: ${nameOf(file) ?? 'its value'} must contain an object`,
+  )
 }
 
 /**
  * Reads a JSON file.
- * @param file its name, or the JSON of an object itself
+ * @param file its name, or the JSON itself
  * @throws ThreadpostError `INVALID_OPTIONS` with the name of the flag
  */
 export async function readJson(flag: string, file: string): Promise<unknown> {
   let text: string
+  const name = nameOf(file)
   try {
-    text = file.trimStart().startsWith('{') ? file : await readFile(file, 'utf8')
+    text = name === undefined ? file : await readFile(file, 'utf8')
   } catch (error) {
     throw new ThreadpostError('INVALID_OPTIONS', `${flag}: can't read ${file}: ${(error as Error).message}`, {
       cause: error,
     })
   }
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch (error) {
-    throw new ThreadpostError(
-      'INVALID_OPTIONS',
-      `${flag}: ${file} is not JSON: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    )
+    const what = name ?? 'its value'
+    throw new ThreadpostError('INVALID_OPTIONS', `${flag}: ${what} is not JSON: ${(error as Error).message}`)
   }
+}
+
+/** Returns the name of a file; undefined if the setting is JSON itself, which no error quotes: it may contain a secret. */
+export function nameOf(file: string): string | undefined {
+  return file.trimStart().startsWith('{') || /["\n]/.test(file) ? undefined : file
 }
 
 /** The template folder of a command, and the application's additions to templates. */

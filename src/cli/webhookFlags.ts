@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
 import type { MailerOptions } from '../options.js'
 import type { WebhookEvent } from '../webhooks/webhookOptions.js'
-import { readJson } from './settings.js'
+import { nameOf, readJson } from './settings.js'
 
 /** Settings of the endpoints that receive the mailer's events. Empty ones are ignored. */
 export interface WebhookSettings {
@@ -52,9 +52,13 @@ export async function webhookOption(settings: WebhookSettings): Promise<Pick<Mai
     })
   const list: unknown = webhooks === '' ? [] : await readJson('--webhooks', webhooks)
   if (!Array.isArray(list))
-    throw new ThreadpostError('INVALID_OPTIONS', `--webhooks: ${webhooks} must contain a list`, {
-      path: 'webhooks',
-    })
+    throw new ThreadpostError(
+      'INVALID_OPTIONS',
+      `--webhooks: ${nameOf(webhooks) ?? 'its value'} must contain a list`,
+      {
+        path: 'webhooks',
+      },
+    )
   const endpoints = list as NonNullable<MailerOptions['webhooks']>
   if (url !== '')
     endpoints.push({

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { parseJson } from '../protocol/parseJson.js'
 import { type RecordChange, type RecordRange, rangeOf, type SharedRecords } from '../queue/records.js'
 import { Fifo } from '../structures/fifo.js'
 import type { CheckedReport } from './deliveryReport.js'
@@ -70,7 +71,7 @@ export async function readEarlyReports(
   const ids = [...names.values()]
   const reports = found.flatMap((list, place) =>
     list.flatMap(({ document }) =>
-      document === undefined ? [] : { ...(JSON.parse(document) as CheckedReport), id: ids[place]! },
+      document === undefined ? [] : { ...(parseJson(document) as CheckedReport), id: ids[place]! },
     ),
   )
   return { reports, removals: found.flat().map(({ key }) => ({ key, keepUntil: 0, remove: true })) }

@@ -6,8 +6,6 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { duplexPair, Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import express, {
   type NextFunction,
   type Request as ExpressRequest,
@@ -28,6 +26,7 @@ import { UNKNOWN_CLIENT } from '../web/access.js'
 import type { Middleware } from '../web/middleware.js'
 import { newProblem, notFound, unexpected } from '../web/problem.js'
 import { checked } from '../web/requestSchema.js'
+import { sendBody } from './sendBody.js'
 
 /** A handler for every server that speaks the Fetch API (WHATWG), and for those on Node's `http`. */
 export interface FetchHandler {
@@ -217,7 +216,13 @@ function respond(
       signal,
     })
     outgoing.on('error', fail)
-    outgoing.once('response', (incoming) => resolve(responseOf(method, incoming)))
+    // Once there is a response, nothing needs the rest of the body.
+    const needless = new AbortController()
+    outgoing.once('response', (incoming) => {
+      resolve(responseOf(method, incoming))
+      needless.abort()
+    })
+    outgoing.once('close', () => needless.abort())
     if (body === null) outgoing.end()
     else {
       const timer = setTimeout(() => {
@@ -225,9 +230,9 @@ function respond(
         outgoing.destroy()
       }, bodyTimeout)
       timer.unref()
-      pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing)
-        // Without a response, the error of the connection says why. With one, the rest of the body was not needed.
-        .catch(() => undefined)
+      sendBody(body, outgoing, needless.signal)
+        // A body that fails ends the request, and the error of the connection says so.
+        .catch((error: unknown) => outgoing.destroy(error as Error))
         .finally(() => clearTimeout(timer))
     }
   })

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Mail, type Mailer, ThreadpostError } from '../index.js'
+import { parseJson } from '../protocol/parseJson.js'
 import { isPlainObject } from '../validation.js'
 import { type AmqpIntakeOptions, type ResolvedAmqpIntake, resolveAmqpIntake } from './amqpIntakeOptions.js'
 import { AmqpSession, type DeadLetterReason, type Delivery } from './amqpSession.js'
@@ -204,9 +205,9 @@ function mailOf(
     return invalid(`The message has ${content.length} bytes; at most ${size} are allowed`)
   let mail: unknown
   try {
-    mail = JSON.parse(content.toString())
-  } catch {
-    return invalid('The message is not JSON')
+    mail = parseJson(content.toString())
+  } catch (error) {
+    return invalid(`The message is not JSON: ${(error as Error).message}`)
   }
   if (!isPlainObject(mail)) return invalid('The message must be a JSON object with the fields of a mail')
   // It has its own id, Message-ID, date, and context, which only the process that owns the mailer may set.

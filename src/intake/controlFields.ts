@@ -1,5 +1,6 @@
 import { MAIL_FIELDS } from '../message/mailFields.js'
 import { decodeWords } from '../mime/parseMime.js'
+import { parseJson } from '../protocol/parseJson.js'
 import { refusal, type SmtpRefusal } from './smtpReply.js'
 
 /** The fields of a mail that control fields set. */
@@ -41,9 +42,9 @@ export function readControls(controls: ReadonlyMap<string, string>): ControlledF
       fields[field] = Number(value)
     else if (field === 'data') {
       try {
-        fields[field] = JSON.parse(value) as object
-      } catch {
-        return refusal(554, '5.6.0', 'X-Threadpost-Data is not JSON')
+        fields[field] = parseJson(value) as object
+      } catch (error) {
+        return refusal(554, '5.6.0', `X-Threadpost-Data is not JSON: ${(error as Error).message}`)
       }
     } else fields[field] = value
   }

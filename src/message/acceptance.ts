@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js'
 import { captureContext } from '../context.js'
 import { ThreadpostError } from '../errors.js'
 import { bounceAddress, idInBounceAddress } from '../feedback/bounceAddress.js'
+import { parseJson } from '../protocol/parseJson.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { Admit, EnqueueResult, QueueDriver, Transaction } from '../queue/driver.js'
 import { GenerationalCache } from '../structures/generationalCache.js'
@@ -134,7 +135,7 @@ export class Acceptance {
   readonly admit: Admit = async ({ id, acceptedAt, mail }) => {
     try {
       const { validation, templates, figures, suppressions } = this.#parts
-      const given = JSON.parse(mail) as Mail
+      const given = parseJson(mail) as Mail
       const { intercept } = validation.options
       const { mail: input, original } =
         intercept === undefined ? { mail: given } : await intercepted(intercept, given)

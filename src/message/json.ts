@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { parseJson } from '../protocol/parseJson.js'
 import type { JsonObject, JsonText } from '../protocol/tasks.js'
 import { type Validator, isPlainObject, kindOf } from '../validation.js'
 
@@ -34,7 +35,7 @@ export function toJsonText(value: unknown, path: string, check: Validator): Json
 
 /** Copies an object as plain JSON, by the rules of {@link toJsonText}. */
 export function toJsonObject(value: unknown, path: string, check: Validator): JsonObject {
-  return JSON.parse(toJsonText(value, path, check)) as JsonObject
+  return parseJson(toJsonText(value, path, check)) as JsonObject
 }
 
 /** Rejects values that JSON can't represent, before serialization. */

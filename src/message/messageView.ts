@@ -1,5 +1,6 @@
 import { ThreadpostError } from '../errors.js'
 import type { Outcome, SmtpReply } from '../protocol/outcome.js'
+import { parseJson } from '../protocol/parseJson.js'
 import type { ComposedParts, Json, JsonObject, Mailbox, RenderResult } from '../protocol/tasks.js'
 import type { QueueDriver } from '../queue/driver.js'
 import { DEFAULT_STREAM } from '../suppressions/suppression.js'
@@ -169,7 +170,7 @@ export async function previewOf(
   const data =
     content.kind === 'literal' || content.kind === 'raw'
       ? {}
-      : { data: JSON.parse(content.data) as JsonObject }
+      : { data: parseJson(content.data) as JsonObject }
   return { kept: true, ...data, ...partsOf(await runner.compose(job)) }
 }
 

@@ -1,3 +1,4 @@
+import { parseJson } from '../protocol/parseJson.js'
 import type { RecordChange, SharedRecord, SharedRecords } from '../queue/records.js'
 import {
   allEvents,
@@ -29,7 +30,7 @@ export async function eraseFromEvents(
   isErased: AddressTest,
 ): Promise<number> {
   const erased = (body: string, lane: string): string => {
-    const payload = JSON.parse(body) as Payload
+    const payload = parseJson(body) as Payload
     const replaced = replaceAddresses(payload, isErased)
     if (!ids.has(lane) && JSON.stringify(replaced) === JSON.stringify(payload)) return body
     delete replaced.data.context

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { ThreadpostError } from '../errors.js'
 import { newToken } from '../message/ids.js'
 import { isSettled } from '../message/messageState.js'
+import { parseJson } from '../protocol/parseJson.js'
 import type { QueueDriver, QueueTransfer, TransferResult } from './driver.js'
 import { rangeOf, type RecordChange, type SharedRecord, type SharedRecords } from './records.js'
 import { statusOf, unpackHead } from './rowCodec.js'
@@ -154,7 +155,7 @@ async function end(from: QueueDriver, to: QueueDriver, { token, paused }: Mark):
 
 async function markOf(records: SharedRecords): Promise<Mark | undefined> {
   const [[found] = []] = await records.read([{ from: SOURCE_MARK, to: `${SOURCE_MARK}\x00` }])
-  return found?.document === undefined ? undefined : (JSON.parse(found.document) as Mark)
+  return found?.document === undefined ? undefined : (parseJson(found.document) as Mark)
 }
 
 async function isMarked(records: SharedRecords, { token }: Mark): Promise<boolean> {

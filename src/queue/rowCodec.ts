@@ -10,6 +10,7 @@ import {
 } from '../message/messageState.js'
 import { toMessage, type Message } from '../message/messageView.js'
 import { copyOctets, plainOctets } from '../protocol/octets.js'
+import { parseJson } from '../protocol/parseJson.js'
 import type { Content, JsonText } from '../protocol/tasks.js'
 import type { RowCipher } from './encryption/rowCipher.js'
 import { withShownStatus } from './listing.js'
@@ -54,9 +55,9 @@ export function packWhole(
     attachments: attachments.length === 0 ? null : attachments,
   }
   if (cipher === undefined) return { ...clear, rest }
-  const sealed = cipher.sealRow(clear, JSON.parse(head) as JobHead)
+  const sealed = cipher.sealRow(clear, parseJson(head) as JobHead)
   if (rest === null || rest === '') return { ...sealed, rest: null }
-  const { heldReason } = JSON.parse(rest) as Partial<StateRest>
+  const { heldReason } = parseJson(rest) as Partial<StateRest>
   return { ...sealed, rest: cipher.sealRest(job.id, rest, heldReason) }
 }
 
@@ -127,7 +128,7 @@ export function unpackHead(row: StoredRow): MailJob {
 }
 
 function unpackJob(head: string, body: string | undefined, bytes: readonly AttachmentBytes[]): MailJob {
-  const { content: summary, attachments, ...rest } = JSON.parse(head) as JobHead
+  const { content: summary, attachments, ...rest } = parseJson(head) as JobHead
   // No key opens it: what it has in place of addresses are tokens.
   if (rest.sealed !== undefined)
     return {
@@ -157,7 +158,7 @@ function contentOf(
 ): Content {
   if (summary.kind === 'template') return { ...summary, data: (body ?? NO_DATA) as JsonText }
   if (body === undefined) return { kind: 'literal' }
-  const fields = JSON.parse(body) as object
+  const fields = parseJson(body) as object
   if (summary.kind === 'raw') return { kind: 'raw', octets: octetsOf(fields, bytes) }
   return { ...summary, ...fields } as Content
 }
@@ -196,7 +197,7 @@ export function sealerFor(id: string, cipher: RowCipher | undefined): SealState 
 export function unpackState(row: StoredRow, job: MailJob): MessageState {
   const state = newState(job)
   delete state.nextAttemptAt
-  const rest = row.rest === null ? {} : (JSON.parse(row.rest) as Partial<StateRest & { sealed: string }>)
+  const rest = row.rest === null ? {} : (parseJson(row.rest) as Partial<StateRest & { sealed: string }>)
   if (job.sealed !== undefined || rest.sealed !== undefined) state.sealed = row.rest ?? ''
   else Object.assign(state, rest)
   state.status = statusOf(row)
@@ -220,7 +221,7 @@ export function statusOf(row: Pick<StateRow, 'status'>): Status {
 
 /** Returns the subject that the template gave the message, if it has been rendered. */
 export function boundSubject({ rest }: Pick<StateRow, 'rest'>): string | undefined {
-  return rest === null ? undefined : (JSON.parse(rest) as StateRest).subject
+  return rest === null ? undefined : (parseJson(rest) as StateRest).subject
 }
 
 /** The kind of an attachment's content as text: a string, bytes that are ASCII, or bytes in base64. */
@@ -241,7 +242,7 @@ export function packFiles(files: readonly AttachmentBytes[] | null): string {
 /** The reverse of {@link packFiles}. */
 export function unpackFiles(files: string | null | undefined): AttachmentBytes[] {
   if (files === null || files === undefined || files === '') return []
-  return (JSON.parse(files) as PackedFile[]).map(([kind, text]) => ({
+  return (parseJson(files) as PackedFile[]).map(([kind, text]) => ({
     content: kind === 's' ? text : plainOctets(Buffer.from(text, kind === 'a' ? 'latin1' : 'base64')),
   }))
 }

@@ -1,5 +1,6 @@
 import { toJsonObject } from '../message/json.js'
 import type { Mail } from '../message/mail.js'
+import { parseJson } from '../protocol/parseJson.js'
 import type { JsonObject } from '../protocol/tasks.js'
 import type { RecordChange, SharedRecord } from '../queue/records.js'
 import { Validator } from '../validation.js'
@@ -136,7 +137,7 @@ export function fromRecord(
   last: readonly SharedRecord[] = [],
 ): StoredSchedule | undefined {
   if (document === undefined) return undefined
-  const definition = JSON.parse(document) as Definition
+  const definition = parseJson(document) as Definition
   const name = key.slice(PREFIX.length)
   const noted = last.find((record) => record.key === `${LAST_PREFIX}${name}`)?.document
   return {
@@ -147,7 +148,7 @@ export function fromRecord(
     // A process that was sending while the schedule was removed may have left its note.
     ...(noted === undefined || !((numbers['sent'] ?? 0) > 0)
       ? {}
-      : { lastId: (JSON.parse(noted) as { id: string }).id }),
+      : { lastId: (parseJson(noted) as { id: string }).id }),
   }
 }
 

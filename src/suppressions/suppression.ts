@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { parseAddress } from '../message/addresses.js'
 import { timeOf } from '../message/sendAtAndExpiry.js'
 import { addressKey } from '../protocol/addressForms.js'
+import { parseJson } from '../protocol/parseJson.js'
 import type { RecordRange, SharedRecord } from '../queue/records.js'
 import { forbidControls, Validator } from '../validation.js'
 
@@ -121,7 +122,7 @@ export function keptUntil({ expiresAt }: Suppression): number {
 export function fromRecord({ document }: SharedRecord): Suppression {
   if (document === undefined)
     return { address: '(encrypted)', reason: 'manual', since: new Date(0).toISOString() }
-  return JSON.parse(document) as Suppression
+  return parseJson(document) as Suppression
 }
 
 /** Whether an entry counts for a stream. */

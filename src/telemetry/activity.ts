@@ -1,3 +1,4 @@
+import { parseJson } from '../protocol/parseJson.js'
 import type { QueueDriver, QueueStats } from '../queue/driver.js'
 import { type RecordRange, rangeOf, type SharedRecord } from '../queue/records.js'
 import { quantile } from '../structures/histogram.js'
@@ -250,7 +251,7 @@ function pointOf(at: number, seconds: number, numbers: FigureNumbers): HistoryPo
 
 function processOf({ age, document }: SharedRecord): ProcessActivity[] {
   if (document === undefined) return []
-  const status = JSON.parse(document) as ProcessStatus
+  const status = parseJson(document) as ProcessStatus
   return [{ ...status, silentFor: age, gone: age > GONE_AFTER }]
 }
 

@@ -1,4 +1,5 @@
 import { newToken } from '../message/ids.js'
+import { parseJson } from '../protocol/parseJson.js'
 import { rangeOf, type RecordChange, type SharedRecords } from '../queue/records.js'
 
 /** An operator's action that changed how mail is sent. */
@@ -48,6 +49,6 @@ export class AuditLog {
   /** Returns the entries, newest first. */
   async list(): Promise<AuditEntry[]> {
     const [found = []] = await this.#records.read([rangeOf(PREFIX)])
-    return found.reverse().map(({ document = '{}' }) => JSON.parse(document) as AuditEntry)
+    return found.reverse().map(({ document = '{}' }) => parseJson(document) as AuditEntry)
   }
 }

@@ -1,3 +1,4 @@
+import { parseJson } from '../protocol/parseJson.js'
 import type { QueueDriver } from '../queue/driver.js'
 import { rangeOf, type SharedRecords } from '../queue/records.js'
 import { AuditLog } from '../telemetry/auditLog.js'
@@ -108,7 +109,7 @@ export class TransportSettings {
     const [found = []] = await this.#records.read([rangeOf(PREFIX)])
     return new Map(
       found.map(({ document = '{}' }) => {
-        const { name, ...change } = JSON.parse(document) as TransportChange & { name: string }
+        const { name, ...change } = parseJson(document) as TransportChange & { name: string }
         return [name, change]
       }),
     )

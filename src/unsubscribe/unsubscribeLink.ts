@@ -1,4 +1,5 @@
 import { isLoopback } from '../loopback.js'
+import { parseJson } from '../protocol/parseJson.js'
 import { isSigned, resolveSecrets, sign } from '../signedTokens.js'
 import type { Validator } from '../validation.js'
 
@@ -64,7 +65,7 @@ export function readUnsubscribeToken(secrets: readonly string[], token: string):
   const [content = '', signature = '', ...rest] = token.split('.')
   if (rest.length > 0 || signature.length !== SIGNATURE) return undefined
   if (!isSigned(secrets, PURPOSE, content, signature)) return undefined
-  const [address, stream, id, locale] = JSON.parse(Buffer.from(content, 'base64url').toString()) as [
+  const [address, stream, id, locale] = parseJson(Buffer.from(content, 'base64url').toString()) as [
     string,
     string,
     string,

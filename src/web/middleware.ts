@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type RequestHandler, type Response } from 'express'
+import { limitBody } from './bodyLimit.js'
 import { sendProblem } from './problem.js'
 
 /**
@@ -91,7 +92,7 @@ export function guardSearch(redacted: boolean, allow: Allow): RequestHandler {
  * @param limit maximum size in bytes, after decompression
  */
 export function jsonBody(limit: number): RequestHandler {
-  const parse: RequestHandler = express.json({ limit, strict: true })
+  const parse = limitBody(limit, express.json({ limit, strict: true }))
   return (request, response, next) => {
     if (request.is('application/json') === 'application/json') parse(request, response, next)
     else rejectContentType(response)
@@ -103,7 +104,7 @@ export function jsonBody(limit: number): RequestHandler {
  * @param limit maximum size in bytes, after decompression
  */
 export function csvBody(limit: number): RequestHandler {
-  const parse: RequestHandler = express.text({ limit, type: 'text/csv' })
+  const parse = limitBody(limit, express.text({ limit, type: 'text/csv' }))
   return (request, response, next) => {
     if (request.is('text/csv') === 'text/csv') parse(request, response, next)
     else rejectContentType(response, 'The body must be CSV, with Content-Type: text/csv.')

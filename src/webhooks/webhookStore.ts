@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { parseJson } from '../protocol/parseJson.js'
 import { type RecordChange, type RecordRange, rangeOf, type SharedRecord } from '../queue/records.js'
 import type { WebhookType } from './webhookOptions.js'
 
@@ -241,18 +242,18 @@ export function toEvent({ key, document = '', numbers }: SharedRecord): StoredEv
 }
 
 export function toFailed({ document = '{}' }: SharedRecord): FailedEvent {
-  return JSON.parse(document) as FailedEvent
+  return parseJson(document) as FailedEvent
 }
 
 export function toState(record: SharedRecord | undefined): EndpointState {
   const { stored = 0, failed = 0, delivered = 0, dropped = 0 } = record?.numbers ?? {}
-  const trouble = JSON.parse(record?.document ?? 'null') as Trouble | null
+  const trouble = parseJson(record?.document ?? 'null') as Trouble | null
   return { stored, failed, delivered, dropped, ...(trouble === null ? {} : { trouble }) }
 }
 
 /** The parts of a body that are shown. */
 export function summaryOf(body: string): { type: WebhookType; timestamp: string } {
-  return JSON.parse(body) as { type: WebhookType; timestamp: string }
+  return parseJson(body) as { type: WebhookType; timestamp: string }
 }
 
 function stateKey(endpoint: string): string {

@@ -89,9 +89,38 @@ describe('a fetch handler', () => {
   })
 
   it.each([
-    ['in small pieces', 1],
-    ['beyond every limit', 65_536],
-  ])('answers a body without an end with 408, and stops reading it: %s', async (_, size) => {
+    ['with pauses', true],
+    ['without a pause', false],
+  ])('answers a body beyond the limit with 413, and stops reading it: %s', async (_, pauses) => {
+    const { call } = await mounted({ bodyLimit: 1_000_000 })
+    let read = 0
+    let cancelled: () => void = () => undefined
+    const stopped = new Promise<void>((resolve) => (cancelled = resolve))
+    const body = new ReadableStream({
+      async pull(controller) {
+        if (pauses) await new Promise((resolve) => setImmediate(resolve))
+        read += 10_000
+        controller.enqueue(new Uint8Array(10_000))
+      },
+      cancel: cancelled,
+    })
+    const headers = { ...bearer, 'content-type': 'application/json' }
+    const response = await call('/mail/messages', { method: 'POST', duplex: 'half', headers, body })
+    expect(response.status).toBe(413)
+    expect(await response.json()).toMatchObject({ code: 'TOO_LARGE' })
+    await stopped
+    expect(read).toBeLessThan(2_000_000)
+  })
+
+  it('lets the event loop run while a body has empty chunks without an end', async () => {
+    const { call } = await mounted({ bodyTimeout: 1 })
+    const body = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(0)) })
+    const headers = { ...bearer, 'content-type': 'application/json' }
+    const response = await call('/mail/messages', { method: 'POST', duplex: 'half', headers, body })
+    expect(response.status).toBe(408)
+  })
+
+  it('answers a body without an end with 408, and stops reading it', async () => {
     stopClock()
     const { handler } = await mounted({ bodyTimeout: 5_000 })
     let pulled = 0
@@ -102,7 +131,7 @@ describe('a fetch handler', () => {
     const body = new ReadableStream({
       async pull(controller) {
         await new Promise((resolve) => setImmediate(resolve))
-        controller.enqueue(new Uint8Array(size))
+        controller.enqueue(new Uint8Array(1))
         if (++pulled === 300) reached()
       },
       cancel: cancelled,

@@ -1,4 +1,4 @@
-import { copyFile, rm } from 'node:fs/promises'
+import { copyFile, rm, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import type { Mailer, MailerOptions } from 'threadpost'
 import type { Inbox } from 'threadpost/testing'
@@ -85,6 +85,21 @@ describe('a copy of the outbox that was put back', () => {
     expect(await mailer.wait(id)).toMatchObject({ status: 'sent', uncertain: true })
     expect(inbox.count).toBe(2)
   })
+})
+
+it('an outbox that was emptied is refused, unless it is removed', async () => {
+  const { file, open } = await place()
+  const mailer = await open()
+  await mailer.pause()
+  await mailer.send(mailOf(1))
+  await mailer.close()
+  await truncate(file)
+  await expect(open()).rejects.toMatchObject({
+    code: 'START_FAILED',
+    message: expect.stringContaining(`${file} is empty, but its counter ${file}-claims is not`),
+  })
+  await rm(file)
+  expect((await (await open()).stats()).queued).toBe(0)
 })
 
 it('an outbox that was only closed, and a new one in the place of another, mark nothing', async () => {

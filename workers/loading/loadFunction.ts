@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url'
+import { parseJson } from '../../src/protocol/parseJson.js'
 import type { JsonObject, LoadedValue, MessagePayload } from '../../src/protocol/tasks.js'
 import type { DeliveryContext } from '../deliveryContext.js'
 import { loadModule, namedExports } from '../render/applicationModules.js'
@@ -54,7 +55,7 @@ async function runWith(
     abort.abort(failure)
     reject(failure)
   }, timeout)
-  const data = JSON.parse(content.data) as JsonObject
+  const data = parseJson(content.data) as JsonObject
   try {
     const given: LoadContext = { context, app, signal: abort.signal, id, to, locale: content.locale }
     const work = async (): Promise<LoadedValue | Skip> => {

@@ -1,3 +1,4 @@
+import { parseJson } from '../../src/protocol/parseJson.js'
 import type { Json, JsonObject, JsonText, LoadedAttachment, LoadedValue } from '../../src/protocol/tasks.js'
 import { LoadFailure, Skip } from './loadFailure.js'
 
@@ -51,7 +52,7 @@ function toJson(value: unknown, at: string): Json {
   } catch (error) {
     throw garbage(`${at} can't be written as JSON: ${(error as Error).message.slice(0, 60)}`)
   }
-  const { value: plain } = JSON.parse(text) as { value?: Json }
+  const { value: plain } = parseJson(text) as { value?: Json }
   if (plain === undefined) throw garbage(`${at} can't be written as JSON`)
   return plain
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
 import { copyOctets } from '../../src/protocol/octets.js'
+import { parseJson } from '../../src/protocol/parseJson.js'
 import type { AttachmentBytes } from '../../src/queue/storedRow.js'
 
 /** The columns of `content` with the bytes of a message. */
@@ -64,7 +65,7 @@ export class AttachmentStore {
 }
 
 function parse(references: string | null): Reference[] {
-  return references === null ? [] : (JSON.parse(references) as Reference[])
+  return references === null ? [] : (parseJson(references) as Reference[])
 }
 
 function hashOf(reference: Reference): Buffer {

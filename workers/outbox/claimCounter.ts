@@ -3,6 +3,11 @@ import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs
 /** Bytes of the file: the origin of the outbox, and the number of claims in decimal. */
 const LENGTH = 64
 
+/** The counter next to an outbox. */
+export function counterFile(file: string): string {
+  return `${file}-claims`
+}
+
 /**
  * A counter next to the outbox that follows the one inside, so that an older copy of the outbox is recognized: its own
  * counter is behind. What such a copy calls queued may have been sent since the copy was made.
@@ -18,7 +23,7 @@ export class ClaimCounter {
 
   /** @param origin identifies the outbox and its copies */
   constructor(file: string, origin: string) {
-    this.#file = `${file}-claims`
+    this.#file = counterFile(file)
     this.#origin = origin
   }
 

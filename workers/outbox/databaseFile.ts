@@ -1,7 +1,8 @@
-import { accessSync, chmodSync, constants, statSync } from 'node:fs'
+import { accessSync, chmodSync, constants, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { createPrivateFile } from '../../src/queue/sqlite/outboxProtocol.js'
+import { counterFile } from './claimCounter.js'
 import type { Reserve } from './reserve.js'
 import { APPLICATION_ID, MIGRATIONS } from './schema.js'
 
@@ -59,6 +60,8 @@ function inspect(file: string): void {
       `The folder ${folder} isn't writable for this user; SQLite keeps its log next to the file`,
     )
   }
+  // Before the file: another process may create both at this moment, the counter last.
+  const counter = statSync(counterFile(file), { throwIfNoEntry: false })
   const stats = statSync(file, { throwIfNoEntry: false })
   const log = statSync(`${file}-wal`, { throwIfNoEntry: false })
   if ((stats?.size ?? 0) === 0) {
@@ -67,6 +70,13 @@ function inspect(file: string): void {
         `The file ${file} is ${stats === undefined ? 'missing' : 'empty'}, but its log ${file}-wal is not: restore the file, or move the log away to start an empty queue`,
       )
     if (stats !== undefined && !stats.isFile()) throw new Refusal(`${file} is not a regular file`)
+    if (stats === undefined)
+      // It belongs to a queue that was removed. Next to the new file, which is empty at first, it would count as that of this one.
+      rmSync(counterFile(file), { force: true })
+    else if ((counter?.size ?? 0) > 0)
+      throw new Refusal(
+        `The file ${file} is empty, but its counter ${counterFile(file)} is not: messages are lost. Restore the file, or remove it to start an empty queue`,
+      )
     return
   }
   if (stats?.isFile() !== true) throw new Refusal(`${file} is not a regular file`)

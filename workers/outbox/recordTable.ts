@@ -1,4 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
+import { parseJson } from '../../src/protocol/parseJson.js'
 import {
   applyChange,
   type RecordChange,
@@ -55,7 +56,7 @@ export class RecordTable {
       }
       const found = this.#find.get(key)
       const value: RecordValue =
-        found === undefined ? { numbers: {} } : (JSON.parse(found.value) as RecordValue)
+        found === undefined ? { numbers: {} } : (parseJson(found.value) as RecordValue)
       applyChange(value, change)
       this.#put.run(key, JSON.stringify(value), now, keepUntil)
     }
@@ -65,7 +66,7 @@ export class RecordTable {
   read(ranges: readonly RecordRange[], now: number): SharedRecord[][] {
     return ranges.map(({ from, to, limit = ALL }) =>
       this.#range.all(from, to, now, limit).map(({ key, value, written_at: at }) => ({
-        ...(JSON.parse(value) as RecordValue),
+        ...(parseJson(value) as RecordValue),
         key,
         age: Math.max(0, now - at),
       })),

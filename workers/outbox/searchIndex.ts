@@ -1,4 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
+import { parseJson } from '../../src/protocol/parseJson.js'
 import type { Counters } from './counters.js'
 
 /** The fields of a message that lists search, read from its stored head. */
@@ -22,9 +23,9 @@ interface Head {
 
 /** @param rest JSON of the message's state, which has the subject that a template gave the message */
 export function searchFieldsOf(head: string, rest: string | null): SearchFields {
-  const parsed = JSON.parse(head) as Head
+  const parsed = parseJson(head) as Head
   const { id, to, cc, bcc, tags, content } = parsed
-  const subject = parsed.subject ?? (rest === null ? '' : ((JSON.parse(rest) as Rest).subject ?? ''))
+  const subject = parsed.subject ?? (rest === null ? '' : ((parseJson(rest) as Rest).subject ?? ''))
   const fields: SearchFields = {
     id,
     recipients: [...to, ...cc, ...bcc].map(({ address }) => address),

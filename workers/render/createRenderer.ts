@@ -1,3 +1,4 @@
+import { parseJson } from '../../src/protocol/parseJson.js'
 import type { Content, JsonObject, RenderedParts } from '../../src/protocol/tasks.js'
 import type { TemplateListing, TemplateNotes, TemplateSetup } from '../../src/protocol/templateManifest.js'
 import { ApplicationModules, type LogFunction, NO_MODULES } from './applicationModules.js'
@@ -112,7 +113,7 @@ class ThreadRenderer implements Renderer {
       const locale = content.kind === 'template' ? content.locale : undefined
       const app = content.kind === 'mjml' && content.untrusted === true ? {} : this.globals
       const variables = { app, context, locale: locale ?? 'en' }
-      return template.render({ data: JSON.parse(content.data) as JsonObject, variables }, critical)
+      return template.render({ data: parseJson(content.data) as JsonObject, variables }, critical)
     }
     const template = this.#templateOf(content, critical)
     return template instanceof Promise ? template.then(render) : render(template)

@@ -1,5 +1,6 @@
 import { sign } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { parseJson } from '../../src/protocol/parseJson.js'
 import { sharedClock } from '../../src/protocol/tasks.js'
 import { type AccessToken, TokenCell } from '../../src/protocol/tokenCell.js'
 import type { TokenGrant, TokenSource } from '../../src/protocol/transportConfig.js'
@@ -210,7 +211,7 @@ function causeOf(error: unknown): { code: string | undefined; message: string } 
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch {
     return undefined
   }

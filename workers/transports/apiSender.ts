@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { parseJson } from '../../src/protocol/parseJson.js'
 import type { Mailbox, MessagePayload } from '../../src/protocol/tasks.js'
 import type { ApiTransport, TransportReport } from '../../src/protocol/transportConfig.js'
 import { fieldsOf } from './apiFields.js'
@@ -239,7 +240,7 @@ function keyOf(parts: readonly unknown[]): string {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch {
     return undefined
   }

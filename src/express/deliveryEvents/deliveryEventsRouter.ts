@@ -2,6 +2,7 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { z } from 'zod'
 import { ThreadpostError } from '../../index.js'
 import type { Mailer } from '../../mailer.js'
+import { refuseBody } from '../../web/bodyLimit.js'
 import { asMiddleware, methodNotAllowed, type Middleware } from '../../web/middleware.js'
 import { notFound, problemHandler, sendProblem } from '../../web/problem.js'
 import { checked } from '../../web/requestSchema.js'
@@ -164,11 +165,10 @@ async function bodyOf(request: Request, limit: number, response: Response): Prom
   const chunks: Buffer[] = []
   let size = 0
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length
       if (size > limit) {
-        response.set('Connection', 'close')
-        sendProblem(response, 'TOO_LARGE', `The body is larger than ${limit} bytes (bodyLimit).`)
+        refuseBody(request, response, `The body is larger than ${limit} bytes (bodyLimit).`)
         return undefined
       }
       chunks.push(chunk)

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
 import type { RecipientDeliveryReport } from '../../index.js'
+import { parseJson } from '../../protocol/parseJson.js'
 import { eventsIn, type Json } from './eventFields.js'
 
 /** The content of one request of a provider. */
@@ -32,11 +33,11 @@ export class EventsRefused extends Error {
   }
 }
 
-export function parseJson(body: Buffer): unknown {
+export function parseEvents(body: Buffer): unknown {
   try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    throw new EventsRefused('MALFORMED_JSON', 'The body is not valid JSON.')
+    return parseJson(body.toString('utf8'))
+  } catch (error) {
+    throw new EventsRefused('MALFORMED_JSON', `The body is not valid JSON: ${(error as Error).message}.`)
   }
 }
 
@@ -93,7 +94,7 @@ export function requireSignature(right: boolean): void {
 
 /** The content of a body with one event, or an array of them, as JSON. @param toReport returns no report for an event of another kind */
 export function batchOf(body: Buffer, toReport: (event: Json) => RecipientDeliveryReport[]): EventBatch {
-  const events = eventsIn(parseJson(body))
+  const events = eventsIn(parseEvents(body))
   const reports = events.flatMap(toReport)
   return { reports, ignored: events.length - reports.length }
 }

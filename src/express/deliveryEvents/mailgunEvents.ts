@@ -1,13 +1,13 @@
 import { createHmac } from 'node:crypto'
 import type { RecipientDeliveryReport } from '../../index.js'
 import { type Json, objectOf, reportOf, textOf, timeOf } from './eventFields.js'
-import { type EventSource, parseJson, requireRecent, requireSignature, sameSecret } from './eventSource.js'
+import { type EventSource, parseEvents, requireRecent, requireSignature, sameSecret } from './eventSource.js'
 
 /** Mailgun: an HMAC (SHA-256) over a timestamp and a token, which is good once. */
 export function mailgunEvents({ signingKey }: { signingKey: string }): EventSource {
   return {
     read: (_, body) => {
-      const { signature: signed, 'event-data': event } = objectOf(parseJson(body))
+      const { signature: signed, 'event-data': event } = objectOf(parseEvents(body))
       const { timestamp, token, signature } = objectOf(signed)
       const [time, name] = [textOf(timestamp) ?? '', textOf(token) ?? '']
       const expected = createHmac('sha256', signingKey)

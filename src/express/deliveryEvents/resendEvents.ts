@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { Request } from 'express'
 import { type RecipientDeliveryReport, ThreadpostError } from '../../index.js'
 import { type Json, listOf, objectOf, reportOf, textOf, timeOf } from './eventFields.js'
-import { type EventSource, parseJson, requireRecent, requireSignature, sameSecret } from './eventSource.js'
+import { type EventSource, parseEvents, requireRecent, requireSignature, sameSecret } from './eventSource.js'
 
 /** Resend: Standard Webhooks, as Svix sends them: an HMAC (SHA-256) over id, timestamp, and body. */
 export function resendEvents({ secret }: { secret: string }): EventSource {
@@ -20,7 +20,7 @@ export function resendEvents({ secret }: { secret: string }): EventSource {
       const given = (signatures ?? '').slice(0, 2_000).split(' ').slice(0, 20)
       requireSignature(given.filter((one) => sameSecret(one, `v1,${expected}`)).length > 0)
       requireRecent(timeOf(timestamp))
-      const reports = toReport(objectOf(parseJson(body)))
+      const reports = toReport(objectOf(parseEvents(body)))
       return { reports, ignored: 1 - reports.length, once: `resend:${id}` }
     },
   }

@@ -1,11 +1,12 @@
 import { verify, X509Certificate } from 'node:crypto'
 import type { RecipientDeliveryReport } from '../../index.js'
+import { parseJson } from '../../protocol/parseJson.js'
 import { type Json, listOf, objectOf, reportOf, textOf } from './eventFields.js'
 import {
   type EventBatch,
   EventsRefused,
   type EventSource,
-  parseJson,
+  parseEvents,
   requireSignature,
 } from './eventSource.js'
 
@@ -62,7 +63,7 @@ export function sesEvents({ topics, fetch: request = fetch }: SesEventOptions): 
 
   return {
     read: async (_, body) => {
-      const message = objectOf(parseJson(body))
+      const message = objectOf(parseEvents(body))
       const topic = textOf(message['TopicArn'])
       if (topic === undefined || !topics.includes(topic))
         throw new EventsRefused('UNAUTHORIZED', 'The topic is not among the option ses.topics.')
@@ -99,7 +100,7 @@ function snsUrl(value: unknown, topic: string | undefined): URL | undefined {
 function eventsOf(notification: Json): EventBatch {
   let event: Json
   try {
-    event = objectOf(JSON.parse(textOf(notification['Message']) ?? ''))
+    event = objectOf(parseJson(textOf(notification['Message']) ?? ''))
   } catch {
     // The topic also has messages of others, such as the one that tests it.
     return { reports: [], ignored: 1 }

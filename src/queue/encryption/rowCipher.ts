@@ -1,5 +1,6 @@
 import type { HeldReason } from '../../message/messageState.js'
 import { plainOctets } from '../../protocol/octets.js'
+import { parseJson } from '../../protocol/parseJson.js'
 import type { AttachmentBytes, JobHead, KeyForm, NewRow } from '../storedRow.js'
 import { type Cipher, isSealedText } from './cipher.js'
 
@@ -90,7 +91,7 @@ export class RowCipher {
     const { rest, content, attachments } = row
     const [, sealedRest] = rest === null || rest === undefined ? [] : (SEALED_REST.exec(rest) ?? [])
     if (sealedHead === undefined && sealedRest === undefined) return row
-    const id = sealedId ?? (JSON.parse(row.head) as JobHead).id
+    const id = sealedId ?? (parseJson(row.head) as JobHead).id
     const opened = { ...row }
     if (sealedRest !== undefined) {
       const text = this.#cipher.openText(sealedRest, `${id} state`)

@@ -1,6 +1,7 @@
 import { ThreadpostError } from '../../errors.js'
 import { isSettled, type MailJob, newState, type Settlement } from '../../message/messageState.js'
 import { type Message, toMessage } from '../../message/messageView.js'
+import { parseJson } from '../../protocol/parseJson.js'
 import type { Allowances } from '../../transports/rateLimiter.js'
 import type { ManualAction } from '../actions.js'
 import type {
@@ -46,7 +47,7 @@ function toEnvelope(job: MailJob): MailJob {
 /** Returns the job that {@link toEnvelope} wrapped. A finished message travels as an attachment. */
 function fromEnvelope({ content, attachments }: MailJob): MailJob {
   const text = content.kind === 'literal' ? content.text : undefined
-  const inner = JSON.parse(text ?? '{}') as Omit<MailJob, 'attachments'>
+  const inner = parseJson(text ?? '{}') as Omit<MailJob, 'attachments'>
   const [message] = attachments
   if (inner.content.kind !== 'raw' || message === undefined) return { ...inner, attachments }
   return { ...inner, content: { kind: 'raw', octets: message.content as Uint8Array }, attachments: [] }

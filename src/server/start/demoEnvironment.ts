@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { createMailer, type Mailer } from '../../index.js'
+import { parseJson } from '../../protocol/parseJson.js'
 import { testHooksOf } from '../../testHooks.js'
 import type { TemplateName } from './demoRun.js'
 
@@ -68,7 +69,7 @@ export function demoEnvironmentFor(mailer: Mailer): DemoEnvironment | undefined 
       return createInlineSender({ ...options, templates: folders[options.template] })
     },
     sampleOf: async (template) =>
-      JSON.parse(await readFile(`${folders[template]}/${template}.json`, 'utf8')) as object,
+      parseJson(await readFile(`${folders[template]}/${template}.json`, 'utf8')) as object,
     startHttpLoad: async () => {
       const { startHttpLoad } = await import('../../bench/http/httpLoad.js')
       return startHttpLoad(REQUESTS)

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { parseJson } from '../../../src/protocol/parseJson.js'
 import { type ApplicationModules, loadHelpers } from '../applicationModules.js'
 import type { Helper, Helpers } from '../bind/helperCall.js'
 import { createHelpers } from '../helpers/builtInHelpers.js'
@@ -127,7 +128,7 @@ export function readStrings(files: FolderFiles): Map<string, Record<string, unkn
   const strings = new Map<string, Record<string, unknown>>()
   for (const [locale, file] of files.locales) {
     try {
-      strings.set(locale, JSON.parse(file.text) as Record<string, unknown>)
+      strings.set(locale, parseJson(file.text) as Record<string, unknown>)
     } catch (error) {
       throw new TemplateFailure('TEMPLATE_ERROR', `${file.name}: ${(error as Error).message}`, {
         location: { file: file.name },

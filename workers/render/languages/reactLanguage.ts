@@ -1,3 +1,4 @@
+import { parseJson } from '../../../src/protocol/parseJson.js'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
 import type { Helpers } from '../bind/helperCall.js'
 import type { CompiledTemplate } from '../precompiled/compiledTemplate.js'
@@ -23,12 +24,12 @@ export const reactLanguage: TemplateLanguage = {
       hasSubject: module.subject !== undefined,
       needs: [],
       component: source.main?.name ?? '',
-      ...(sample === undefined ? {} : { sample: JSON.parse(JSON.stringify(sample)) as JsonObject }),
+      ...(sample === undefined ? {} : { sample: parseJson(JSON.stringify(sample)) as JsonObject }),
     }
   },
   compile,
   open: async (compiled, helpers, folder) => {
-    const { name = '', code = '' } = JSON.parse(compiled.program ?? '{}') as { name?: string; code?: string }
+    const { name = '', code = '' } = parseJson(compiled.program ?? '{}') as { name?: string; code?: string }
     return new ReactTemplate(compiled, await evaluate(code, name, folder), helpers)
   },
   check,

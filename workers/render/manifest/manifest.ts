@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { parseJson } from '../../../src/protocol/parseJson.js'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
 import type {
   TemplateManifest,
@@ -98,7 +99,7 @@ function sampleOf(files: TemplateFiles): { policy?: TemplatePolicy; sample?: Jso
 
 function parseSample(name: string, text: string): JsonObject {
   try {
-    const parsed: unknown = JSON.parse(text)
+    const parsed: unknown = parseJson(text)
     if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as JsonObject
   } catch (error) {
     throw new TemplateFailure('TEMPLATE_ERROR', `${name}: ${(error as Error).message}`, {

@@ -1,6 +1,7 @@
 import { createRequire, SourceMap, type SourceMapping, type SourceMapPayload } from 'node:module'
 import path from 'node:path'
 import { compileFunction, constants } from 'node:vm'
+import { parseJson } from '../../../src/protocol/parseJson.js'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
 import { TemplateFailure } from '../template/sourceFile.js'
 
@@ -98,7 +99,7 @@ function inProduction<T>(work: () => T): T {
 function sourceMapOf(code: string): SourceMap | undefined {
   const encoded = SOURCE_MAP.exec(code.slice(code.lastIndexOf('\n//# ') + 1))?.[1]
   if (encoded === undefined) return undefined
-  return new SourceMap(JSON.parse(Buffer.from(encoded, 'base64').toString()) as SourceMapPayload)
+  return new SourceMap(parseJson(Buffer.from(encoded, 'base64').toString()) as SourceMapPayload)
 }
 
 /** @param line from 0, as the column */

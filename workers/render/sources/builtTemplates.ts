@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { parseJson } from '../../../src/protocol/parseJson.js'
 import {
   BUILT_FILE,
   type TemplateListing,
@@ -157,7 +158,7 @@ export class BuiltTemplates implements TemplateSource {
   async #parse(): Promise<BuiltFolder> {
     const file = path.join(this.dir, BUILT_FILE)
     try {
-      const built = JSON.parse(await readFile(file, 'utf8')) as BuiltFolder
+      const built = parseJson(await readFile(file, 'utf8')) as BuiltFolder
       if ((built.format as number) === BUILT_FORMAT) return built
     } catch (error) {
       throw new TemplateFailure('TEMPLATE_ERROR', `${file} can't be read: ${(error as Error).message}`)

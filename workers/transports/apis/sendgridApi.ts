@@ -1,3 +1,4 @@
+import { parseJson } from '../../../src/protocol/parseJson.js'
 import type { MessagePayload } from '../../../src/protocol/tasks.js'
 import type { SendgridTransport } from '../../../src/protocol/transportConfig.js'
 import { filled, firstText, headerObject, personObject, subjectOf } from '../apiFields.js'
@@ -43,7 +44,7 @@ function resetOf(value: string | undefined): number | undefined {
 /** Formats `{ errors: [{ message, field, help }] }` as one line. */
 function errorsOf(text: string): string {
   try {
-    const { errors } = JSON.parse(text) as { errors?: { message?: unknown; field?: unknown }[] }
+    const { errors } = parseJson(text) as { errors?: { message?: unknown; field?: unknown }[] }
     if (!Array.isArray(errors)) return text
     return errors
       .map(({ message, field }) =>
