@@ -15,9 +15,10 @@ import { Maintenance } from './maintenance.js'
 import { MemoryReserve } from './memoryReserve.js'
 import { RedisAcceptor } from './redisAcceptor.js'
 import { RedisConsumer } from './redisConsumer.js'
+import { heldIndex } from './redisRows.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
 import { redisTransfer } from './redisTransfer.js'
-import { heldIndex, RedisStore } from './store.js'
+import { RedisStore } from './store.js'
 
 export interface RedisQueueOptions extends RedisConnectionOptions, DriverOptions {
   /** All keys begin with it. */
@@ -45,6 +46,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
   readonly #store: RedisStore
   readonly #bullQueue: BullQueue
   readonly #scheduler: JobScheduler
+  readonly #owner = newToken()
   readonly #acceptor: RedisAcceptor
   readonly #operations: ServerOperations
   readonly #mutations: StoredMutations
@@ -57,14 +59,13 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     this.#options = options
     this.#connections = connections
     const { limit, retain, onChange, logger } = options
-    const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const bullPrefix = `{${options.prefix}}`
     const prefix = `${bullPrefix}:`
     const cipher = options.encryption?.rows
     this.#store = new RedisStore(connections, {
       prefix,
-      owner,
+      owner: this.#owner,
       limit,
       keepKey: retain.keys,
       count: retain.count,
@@ -90,7 +91,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     this.#mutations = mutations
     this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {
       prefix,
-      owner,
+      owner: this.#owner,
       settled: (id) => announce(id, (id) => this.#subscriptions.has(id)),
     })
   }
@@ -120,7 +121,9 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
       connections: this.#connections,
       prefix: `{${prefix}}`,
       store: this.#store,
+      owner: this.#owner,
       queue: this.#bullQueue,
+      reschedule: (job, due, wake) => this.#scheduler.reschedule(job, due, wake),
       changed: onChange,
       recordsOf,
       data: retain.data,

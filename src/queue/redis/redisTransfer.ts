@@ -5,8 +5,9 @@ import { packFiles, packWhole, statusOf, unpackHead, unpackState } from '../rowC
 import type { WholeRow } from '../storedRow.js'
 import { orUnavailable } from './connections.js'
 import type { JobScheduler } from './jobScheduler.js'
+import { heldIndex } from './redisRows.js'
 import type { ScriptRecord } from './scripts.js'
-import { heldIndex, type RedisStore } from './store.js'
+import type { RedisStore } from './store.js'
 
 /** Passes messages to another queue and takes them from one. A message that will be due gets its BullMQ job. */
 export function redisTransfer(
