@@ -39,6 +39,7 @@ export class BullWorker {
   readonly #options: BullWorkerOptions
   readonly #worker: Worker<JobData>
   #jobs = 0
+  #jobsTaken = 0
   /** Messages of these jobs that are not handled yet. */
   #messages = 0
   #isFull = false
@@ -90,11 +91,11 @@ export class BullWorker {
   }
 
   /**
-   * Whether BullMQ looks for the next job only when one of these ends: it does not notice that `concurrency` has risen before.
-   * All but one message of each may be over, so slots may be free.
+   * How many jobs were taken so far, if BullMQ looks for the next one only when one of these ends: it does not notice that
+   * `concurrency` has risen before. All but one message of each job may be over, so slots may be free. Else undefined.
    */
-  get isFull(): boolean {
-    return this.#isFull
+  get fullAt(): number | undefined {
+    return this.#isFull ? this.#jobsTaken : undefined
   }
 
   /** One more job, unless there are messages for all slots, and as many again. */
@@ -106,6 +107,7 @@ export class BullWorker {
   /** Counts a job that begins or ends. BullMQ reads `concurrency` right afterwards. */
   #count(jobs: 1 | -1, messages: number): void {
     this.#jobs += jobs
+    if (jobs > 0) this.#jobsTaken++
     this.#messages += messages
     this.updateConcurrency()
     this.#isFull = this.#jobs >= this.#worker.concurrency

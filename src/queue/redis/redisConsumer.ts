@@ -105,9 +105,9 @@ export class RedisConsumer {
       channel: `${prefix}:waiting`,
       owner,
       logger,
-      free: () => this.#claims.free,
+      free: () => Math.max(0, consumer.slots - this.#claims.held),
       hasWaiting: () => this.#claims.hasWaiting,
-      takesNoJobs: () => this.#worker.isFull,
+      fullAt: () => this.#worker.fullAt,
       handle: ({ wake, priority }, claimed) => this.#handle(wake, priority, claimed),
       reschedule,
     })

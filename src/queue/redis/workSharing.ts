@@ -7,6 +7,8 @@ import type { RedisStore } from './store.js'
 
 /** Milliseconds between two announcements of a worker for whose messages there are no slots. */
 const ANNOUNCE_INTERVAL = 100
+/** Milliseconds without a new job after which a worker that takes none, and has free slots, looks for messages. */
+const LOOK_INTERVAL = 100
 
 /** Claims of messages that waited. After any other, looking again would find the same ones. */
 const CLAIMED: ReadonlySet<Claim['action']> = new Set(['deliver', 'recheck'])
@@ -23,8 +25,8 @@ export interface WorkSharingOptions {
   free: () => number
   /** Whether this process holds jobs with messages that no slot is free for. */
   hasWaiting: () => boolean
-  /** Whether this process takes no jobs although it may have free slots. */
-  takesNoJobs: () => boolean
+  /** How many jobs this process has taken so far; undefined while it takes more. It may have free slots when it takes none. */
+  fullAt: () => number | undefined
   /** Claims a message, which calls `claimed`, and delivers it. Resolves to what its job is to do. */
   handle: (wakeUp: FoundWakeUp, claimed: (claim: Claim) => void) => Promise<JobResult>
   /** Makes the job of a message due at another time. */
@@ -45,9 +47,8 @@ export class WorkSharing {
   /** Whether there may be messages that nobody has a slot for. */
   #mayFind = false
   #looking = false
-  /** Whether a slot became free during the look: for that one, it asked for nothing. */
-  #lookAgain = false
   #announcing: NodeJS.Timeout | undefined
+  #lookingLater: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(options: WorkSharingOptions) {
@@ -80,20 +81,32 @@ export class WorkSharing {
 
   /** Looks for messages if slots are free and there may be some; must be called when a slot becomes free. */
   look(): void {
-    const { free, takesNoJobs } = this.#options
-    if (this.#looking) this.#lookAgain = true
-    else if (!this.#closed && free() > 0 && (this.#mayFind || takesNoJobs())) void this.#look()
+    const { free, fullAt } = this.#options
+    if (this.#looking || this.#closed || free() === 0) return
+    if (this.#mayFind) void this.#look()
+    else if (fullAt() !== undefined) this.#lookLater()
   }
 
   close(): void {
     this.#closed = true
     clearTimeout(this.#announcing)
+    clearTimeout(this.#lookingLater)
+  }
+
+  #lookLater(): void {
+    const { fullAt } = this.#options
+    const before = fullAt()
+    this.#lookingLater ??= setTimeout(() => {
+      this.#lookingLater = undefined
+      // The same number: messages of its jobs take long. Else it was the moment between two jobs.
+      if (fullAt() === before) this.#mayFind = true
+      this.look()
+    }, LOOK_INTERVAL)
   }
 
   async #look(): Promise<void> {
     const { store, free } = this.#options
     this.#looking = true
-    this.#lookAgain = false
     this.#mayFind = false
     try {
       const wanted = free()
@@ -105,7 +118,7 @@ export class WorkSharing {
       // Redis did not answer. The next announcement is a reason to look again.
     }
     this.#looking = false
-    if (this.#mayFind || this.#lookAgain) this.look()
+    this.look()
   }
 
   /**
