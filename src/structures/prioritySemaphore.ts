@@ -28,6 +28,16 @@ export class PrioritySemaphore {
     return this.#held
   }
 
+  /** Permits that nobody holds. */
+  get free(): number {
+    return Math.max(0, this.#permits() - this.#held)
+  }
+
+  /** Whether a caller waits for a permit. */
+  get hasWaiting(): boolean {
+    return this.#waiting.some((queue) => queue !== undefined && queue.size > 0)
+  }
+
   /**
    * @param priority an integer from 0; a higher one goes first
    * @returns true once the caller holds a permit, which it must release; false if the semaphore is closed first

@@ -7,6 +7,7 @@ import { queueSuite } from '../support/queueSuite.js'
 import { testEncryption } from '../support/queueSuite/encryption.js'
 import type { SuiteOptions } from '../support/queueSuite/fixture.js'
 import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
+import { testSharing } from '../support/queueSuite/sharing.js'
 import { describeWith } from '../support/tools.js'
 
 const logger = resolveLogger(new Validator('INVALID_OPTIONS'), undefined)
@@ -21,6 +22,11 @@ describeWith(['postgres'], 'a queue on Postgres', ({ postgres: tool }) => {
 
   let same: ReturnType<typeof postgres.place> | undefined
   testGroupsOfFleet((options) => openAt(options, (same ??= postgres.place())))
+
+  testSharing(() => {
+    const place = postgres.place()
+    return (options) => openAt(options, place)
+  })
 
   testEncryption(() => {
     const place = postgres.place()

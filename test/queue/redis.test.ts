@@ -5,6 +5,7 @@ import { Validator } from '../../src/validation.js'
 import { queueSuite } from '../support/queueSuite.js'
 import { testEncryption } from '../support/queueSuite/encryption.js'
 import { testGroupsOfFleet } from '../support/queueSuite/groups.js'
+import { testSharing } from '../support/queueSuite/sharing.js'
 import { useRedis } from '../support/redis.js'
 import { describeWith } from '../support/tools.js'
 
@@ -42,6 +43,11 @@ describeWith(['redis-server'], 'a queue on Redis', ({ 'redis-server': tool }) =>
   testGroupsOfFleet((options) =>
     RedisQueue.open({ ...options, ...(same ??= redis.place()), redis: {}, logger }),
   )
+  testSharing(() => {
+    const place = redis.place()
+    return (options) => RedisQueue.open({ ...options, ...place, redis: {}, logger })
+  })
+
   testEncryption(() => {
     const place = redis.place()
     return {

@@ -24,6 +24,19 @@ it.each([
   expect(semaphore.held).toBe(0)
 })
 
+it('knows how many permits are free, and whether a caller waits', async () => {
+  const semaphore = new PrioritySemaphore(() => 2)
+  expect([semaphore.free, semaphore.hasWaiting]).toEqual([2, false])
+  await semaphore.acquire(0)
+  await semaphore.acquire(9)
+  expect([semaphore.free, semaphore.hasWaiting]).toEqual([0, false])
+  const waiting = semaphore.acquire(5)
+  expect([semaphore.free, semaphore.hasWaiting]).toEqual([0, true])
+  semaphore.release()
+  expect(await waiting).toBe(true)
+  expect([semaphore.free, semaphore.hasWaiting]).toEqual([0, false])
+})
+
 it('never grants more permits than there are', async () => {
   const semaphore = new PrioritySemaphore(() => 3)
   let running = 0

@@ -8,6 +8,8 @@ import type { Connections } from './redisConnections.js'
 const LOCK_DURATION = 10_000
 /** Milliseconds between two searches for jobs whose lock has expired. */
 const STALLED_INTERVAL = 5_000
+/** Jobs that may be held at least: a slot that is free does not wait for the next one. */
+const MIN_JOBS = 2
 /** Milliseconds until a job is taken up again whose message can't be handled now. */
 const RECHECK_DELAY = 2_000
 
@@ -30,13 +32,17 @@ export interface BullWorkerOptions {
 
 /**
  * The BullMQ worker of this process. It takes jobs for somewhat more messages than there are slots, so that a free slot never
- * waits for a job. BullMQ gives the jobs of a process that died to another one.
+ * waits for a job. How many messages a job has is known only when it is here, so jobs are taken one by one. BullMQ gives the
+ * jobs of a process that died to another one.
  */
 export class BullWorker {
   readonly #options: BullWorkerOptions
   readonly #worker: Worker<JobData>
   #jobs = 0
+  #jobsTaken = 0
+  /** Messages of these jobs that are not handled yet. */
   #messages = 0
+  #isFull = false
   #onIdle: (() => void) | undefined
 
   constructor(options: BullWorkerOptions) {
@@ -84,24 +90,38 @@ export class BullWorker {
     await grace.until(this.#worker.close(this.#jobs > 0))
   }
 
-  /** When one job ends, the others must have messages for all slots, and as many again. */
+  /**
+   * How many jobs were taken so far, if BullMQ looks for the next one only when one of these ends: it does not notice that
+   * `concurrency` has risen before. All but one message of each job may be over, so slots may be free. Else undefined.
+   */
+  get fullAt(): number | undefined {
+    return this.#isFull ? this.#jobsTaken : undefined
+  }
+
+  /** One more job, unless there are messages for all slots, and as many again. */
   get #concurrency(): number {
-    const messagesPerJob = this.#jobs === 0 ? 1 : this.#messages / this.#jobs
-    return 1 + Math.ceil((2 * Math.max(1, this.#options.slots())) / messagesPerJob)
+    const needsMore = this.#messages <= 2 * this.#options.slots()
+    return Math.max(MIN_JOBS, this.#jobs + (needsMore ? 1 : 0))
+  }
+
+  /** Counts a job that begins or ends. BullMQ reads `concurrency` right afterwards. */
+  #count(jobs: 1 | -1, messages: number): void {
+    this.#jobs += jobs
+    if (jobs > 0) this.#jobsTaken++
+    this.#messages += messages
+    this.updateConcurrency()
+    this.#isFull = this.#jobs >= this.#worker.concurrency
+    if (this.#jobs === 0) this.#onIdle?.()
   }
 
   async #process(job: Job<JobData>, token: string | undefined): Promise<void> {
     const ids = job.data.ids ?? [job.id ?? '']
     const priority = invertPriority(job.priority)
-    this.#jobs++
-    this.#messages += ids.length
-    this.updateConcurrency()
+    this.#count(1, ids.length)
     const results = await Promise.all(ids.map((id) => this.#handle(id, priority)))
     const result = await this.#combine(job, ids, results)
     if (result !== 'done') await this.#move(job, result, token)
-    this.#messages -= ids.length
-    this.#jobs--
-    if (this.#jobs === 0) this.#onIdle?.()
+    this.#count(-1, 0)
     if (result === 'done') return
     const { DelayedError, WaitingError } = this.#options.connections.bullmq
     throw result === 'requeue' ? new WaitingError() : new DelayedError()
@@ -114,6 +134,8 @@ export class BullWorker {
     } catch (error) {
       this.#logError(error as Error)
       return 'recheck'
+    } finally {
+      this.#messages--
     }
   }
 

@@ -20,7 +20,8 @@ import {
 } from './redisConnections.js'
 import { RedisConsumer } from './redisConsumer.js'
 import { Maintenance } from './redisMaintenance.js'
-import { heldIndex, RedisStore } from './redisStore.js'
+import { heldIndex } from './redisRows.js'
+import { RedisStore } from './redisStore.js'
 import { RedisSubscriptions } from './redisSubscriptions.js'
 import { redisTransfer } from './redisTransfer.js'
 
@@ -50,6 +51,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
   readonly #store: RedisStore
   readonly #bullQueue: BullQueue
   readonly #jobAdder: JobAdder
+  readonly #owner = newToken()
   readonly #acceptor: RedisAcceptor
   readonly #operations: ServerOperations
   readonly #mutations: StoredMutations
@@ -62,14 +64,13 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     this.#options = options
     this.#connections = connections
     const { limit, retain, onChange, logger } = options
-    const owner = newToken()
     // The braces keep all keys in one slot of a cluster.
     const bullPrefix = `{${options.prefix}}`
     const prefix = `${bullPrefix}:`
     const cipher = options.encryption?.rows
     this.#store = new RedisStore(connections, {
       prefix,
-      owner,
+      owner: this.#owner,
       limit,
       keepKey: retain.keys,
       count: retain.count,
@@ -95,7 +96,7 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
     this.#mutations = mutations
     this.#subscriptions = new RedisSubscriptions(() => connections.subscriber, {
       prefix,
-      owner,
+      owner: this.#owner,
       settled: (id) => announce(id, (id) => this.#subscriptions.has(id)),
     })
   }
@@ -125,7 +126,9 @@ export class RedisQueue implements Omit<QueueDriver, keyof ServerOperations> {
       connections: this.#connections,
       prefix: `{${prefix}}`,
       store: this.#store,
+      owner: this.#owner,
       queue: this.#bullQueue,
+      reschedule: (job, due, wake) => this.#jobAdder.reschedule(job, due, wake),
       changed: onChange,
       recordsOf,
       data: retain.data,

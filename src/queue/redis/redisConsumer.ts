@@ -19,8 +19,9 @@ import type { StoredRow } from '../storedRow.js'
 import type { BullQueue } from './bullQueue.js'
 import { BullWorker, type JobResult } from './bullWorker.js'
 import type { Connections } from './redisConnections.js'
-import type { Claim, StateChange } from './redisRows.js'
-import { heldIndex, type RedisStore } from './redisStore.js'
+import { type Claim, heldIndex, type StateChange } from './redisRows.js'
+import type { RedisStore } from './redisStore.js'
+import { WorkSharing } from './workSharing.js'
 
 /** Messages that are claimed before a slot is free, at most. */
 const MAX_PREFETCH = 50
@@ -32,8 +33,12 @@ const HEARTBEAT_GRACE = 10_000
 export interface RedisConsumerOptions {
   connections: Connections
   prefix: string
+  /** Name of this process. */
+  owner: string
   store: RedisStore
   queue: BullQueue
+  /** Makes the job of a message due at another time. */
+  reschedule: (job: MailJob, due: number, wake: string) => void
   changed: ChangeListener
   recordsOf: RecordsOf | undefined
   data: Retention['data']
@@ -58,6 +63,7 @@ export class RedisConsumer {
   readonly #consumer: Consumer
   readonly #options: RedisConsumerOptions
   readonly #worker: BullWorker
+  readonly #sharing: WorkSharing
   /** Permits to claim a message. */
   readonly #claims: PrioritySemaphore
   /** Permits to deliver a claimed message. */
@@ -80,8 +86,9 @@ export class RedisConsumer {
     consumer.onMoreSlots?.(() => {
       this.#slots.grant()
       this.#claims.grant()
+      this.#sharing.look()
     })
-    const { connections, prefix, queue, logger } = options
+    const { connections, prefix, owner, store, queue, reschedule, logger } = options
     this.#storeFailure = new ConditionLog(logger, OUTCOME_NOT_STORED)
     this.#worker = new BullWorker({
       connections,
@@ -91,11 +98,25 @@ export class RedisConsumer {
       slots: () => consumer.slots,
       handle: (wake, priority) => this.#handle(wake, priority),
     })
+    this.#sharing = new WorkSharing({
+      store,
+      publisher: connections.quick,
+      subscriber: () => connections.subscriber,
+      channel: `${prefix}:waiting`,
+      owner,
+      logger,
+      free: () => Math.max(0, consumer.slots - this.#claims.held),
+      hasWaiting: () => this.#claims.hasWaiting,
+      fullAt: () => this.#worker.fullAt,
+      handle: ({ wake, priority }, claimed) => this.#handle(wake, priority, claimed),
+      reschedule,
+    })
     connections.patient.on('ready', () => void this.#extendGrace())
   }
 
   async start(): Promise<void> {
     await this.#extendGrace()
+    this.#sharing.start()
     this.#worker.start()
   }
 
@@ -110,6 +131,7 @@ export class RedisConsumer {
 
   /** Claims nothing more, requeues claimed messages, and waits for the deliveries that have started, `deadline` ms at most. */
   async drain(deadline: number): Promise<void> {
+    this.#sharing.close()
     this.#claims.close()
     this.#slots.close()
     await this.#worker.pause()
@@ -123,16 +145,24 @@ export class RedisConsumer {
     await this.#worker.close(grace)
   }
 
-  async #handle(wake: string, priority: number): Promise<JobResult> {
-    if (!(await this.#claims.acquire(priority))) return 'requeue'
+  async #handle(wake: string, priority: number, claimed?: (claim: Claim) => void): Promise<JobResult> {
+    const permit = this.#claims.acquire(priority)
+    if (this.#claims.hasWaiting) this.#sharing.announce()
+    if (!(await permit)) return 'requeue'
     let delivers = false
     try {
       const claim = await this.#options.store.claim(wake)
+      claimed?.(claim)
       delivers = claim.action === 'deliver'
       return await this.#act(priority, claim)
     } finally {
-      if (!delivers) this.#claims.release()
+      if (!delivers) this.#releaseClaim()
     }
+  }
+
+  #releaseClaim(): void {
+    this.#claims.release()
+    this.#sharing.look()
   }
 
   async #act(priority: number, claim: Claim): Promise<JobResult> {
@@ -190,8 +220,8 @@ export class RedisConsumer {
       this.#ended.count(performance.now())
       this.#slots.release()
     }
-    this.#claims.release()
     this.#worker.updateConcurrency()
+    this.#releaseClaim()
     if (this.#deliveries.get(id) !== delivery) {
       this.#onIdle?.()
       return

@@ -149,6 +149,17 @@ export function unpackRecord([key, age, fields]: RecordReply): SharedRecord {
   return record
 }
 
+/** Name of the index of messages that are held for a transport's budget, by priority. */
+export function heldIndex(transport: string, priority: number): string {
+  return `${priority}:${transport}`
+}
+
+/** A wake-up that can be claimed now. */
+export interface FoundWakeUp {
+  wake: string
+  priority: number
+}
+
 export interface FoundMessage {
   id: string
   row: RedisRow

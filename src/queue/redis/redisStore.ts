@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { type MailJob, STATUSES, type Status } from '../../message/messageState.js'
+import { type MailJob, MAX_PRIORITY, STATUSES, type Status } from '../../message/messageState.js'
 import { RequestBatcher } from '../../structures/batcher.js'
 import type { RequestPermits } from '../distributedRateLimiter.js'
 import type { EnqueueResult, TransferResult } from '../driver.js'
@@ -14,6 +14,7 @@ import { unavailableMessage } from './redisConnections.js'
 import {
   type Claim,
   type FoundMessage,
+  type FoundWakeUp,
   isPresent,
   packChange,
   packMessage,
@@ -112,6 +113,15 @@ export class RedisStore {
   /** Claims a message for delivery by this process. @param wake name of a wake-up: the message is its own, or one whose turn it is */
   claim(wake: string): Promise<Claim> {
     return this.#claims.request(wake)
+  }
+
+  /** Finds wake-ups of messages that can be claimed now, in any job: by priority, and those of a group by their order. */
+  async findReady(most: number): Promise<FoundWakeUp[]> {
+    const found = (await this.#run(this.#quick, 'findReady', [Date.now(), most, MAX_PRIORITY])) as [
+      string,
+      number,
+    ][]
+    return found.map(([wake, priority]) => ({ wake, priority }))
   }
 
   /** Stores the result of a delivery, however long Redis is away. */
@@ -285,9 +295,4 @@ export class RedisStore {
     const commands = redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<Reply>>
     return commands[name](this.#options.prefix, ...scriptArguments(name, own, records))
   }
-}
-
-/** Name of the index of messages that are held for a transport's budget, by priority. */
-export function heldIndex(transport: string, priority: number): string {
-  return `${priority}:${transport}`
 }

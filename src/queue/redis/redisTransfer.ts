@@ -5,7 +5,8 @@ import { packFiles, packWhole, statusOf, unpackHead, unpackState } from '../rowC
 import type { WholeRow } from '../storedRow.js'
 import type { JobAdder } from './jobAdder.js'
 import { orUnavailable } from './redisConnections.js'
-import { heldIndex, type RedisStore } from './redisStore.js'
+import { heldIndex } from './redisRows.js'
+import type { RedisStore } from './redisStore.js'
 import type { ScriptRecord } from './scripts.js'
 
 /** Passes messages to another queue and takes them from one. A message that will be due gets its BullMQ job. */

@@ -53,7 +53,7 @@ const TIMES = ['due', 'exp', 'next'] as const
  * | `kept` | sorted set | keys of the records by the time until which they are kept |
  * | `w:OWNER` | string | exists while the delivering process is alive |
  *
- * Settlements are published on the channel `done`. BullMQ's keys are `mail:…`; the scripts read only `mail:meta`, which says
+ * Settlements are published on the channel `done`, and workers that hold more messages than they have slots on `waiting`. BullMQ's keys are `mail:…`; the scripts read only `mail:meta`, which says
  * whether the queue is paused.
  */
 const SCRIPTS = {
@@ -80,6 +80,7 @@ const SCRIPTS = {
       'forget',
     ],
   },
+  findReady: { row: [], record: [] },
   wakeHeld: { row: ROW_FIELDS, record: [] },
   maintain: { row: ROW_FIELDS, record: [] },
   find: { row: ROW_FIELDS, record: [] },

@@ -26,15 +26,6 @@ local is_paused = paused() == 1
 local MOST_SKIPPED = 100
 local exchanged = call('EXISTS', PREFIX .. 'wakes') == 1
 
-local function is_open(row)
-  local status = row[F.status]
-  return status == QUEUED or status == DEFERRED or (status == HELD and row[F.next] ~= '')
-end
-
-local function is_due(row)
-  return row[F.next] == '' or tonumber(row[F.next]) <= now
-end
-
 local function has_expired(row)
   return tonumber(row[F.exp]) <= now
 end
@@ -71,7 +62,7 @@ local function in_turn(id, row)
       call('ZREM', PREFIX .. 'ready:' .. next_lane, other)
       -- An empty group leaves the round at its next turn.
       join_round(next_lane)
-      if is_open(other_row) and is_due(other_row) and not has_expired(other_row) then return other, other_row end
+      if is_ready(other_row[F.status], other_row[F.next], now) and not has_expired(other_row) then return other, other_row end
     end
   end
   return id, row
@@ -93,13 +84,13 @@ for first = 6, #ARGV, #RECORD_FIELDS do
     reply = { 'drop' }
   elseif status == SENDING then
     if owner == me or call('EXISTS', PREFIX .. 'w:' .. owner) == 1 then reply = { 'recheck' } else reply = { 'recover', row } end
-  elseif not is_open(row) then
+  elseif not is_open(status, next) then
     reply = { 'drop' }
   elseif has_expired(row) then
     reply = { 'expire', row }
   elseif is_paused then
     reply = { 'requeue' }
-  elseif not is_due(row) then
+  elseif not is_ready(status, next, now) then
     reply = { 'wait', next }
   else
     local other, other_row = in_turn(id, row)

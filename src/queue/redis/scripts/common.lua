@@ -43,6 +43,16 @@ local function read(id)
   return call('HMGET', PREFIX .. 'm:' .. id, unpack(ROW_FIELDS))
 end
 
+-- Whether a message waits for delivery, now or at a time. `next` is its time, or ''.
+local function is_open(status, next)
+  return status == QUEUED or status == DEFERRED or (status == HELD and next ~= '')
+end
+
+-- Whether it waits and its time has come.
+local function is_ready(status, next, now)
+  return is_open(status, next) and (next == '' or tonumber(next) <= now)
+end
+
 -- The name of a message's wake-up. It is the message's id until two messages exchange theirs: see claim.lua.
 local function wake_up_of(id, wake)
   return wake and wake ~= '' and wake or id
