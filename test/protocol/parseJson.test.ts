@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseJson } from '../../dist/src/protocol/parseJson.js'
+import { parseJson } from '../../src/protocol/parseJson.js'
 import { randomFrom } from '../support/random.js'
 
 const CANARY = 'Hunter2-very-secret'

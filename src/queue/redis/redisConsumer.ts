@@ -193,8 +193,7 @@ export class RedisConsumer {
   /** Decides about a message whose process died while delivering it. */
   async #recover(row: StoredRow): Promise<JobResult> {
     const recovered = recoverStored(row, this.#consumer, this.#options.logger)
-    if (recovered === undefined) return 'recheck'
-    return this.#store(row, recovered.job, recovered.state, recovered.losses)
+    return recovered ? this.#store(row, recovered.job, recovered.state, recovered.losses) : 'recheck'
   }
 
   #deliver(row: StoredRow, job: MailJob, priority: number): Promise<JobResult> {
