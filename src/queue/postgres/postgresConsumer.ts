@@ -142,9 +142,9 @@ export class PostgresConsumer {
   /** Decides about messages whose process died while delivering them. */
   async recover(rows: readonly PostgresRow[]): Promise<void> {
     await Promise.all(
-      rows.map((row) => {
+      rows.map(async (row) => {
         const recovered = recoverStored(row, this.#consumer, this.#options.logger)
-        return recovered && this.#outcomes.store(row, recovered.job, recovered.state, recovered.losses)
+        if (recovered) await this.#outcomes.store(row, recovered.job, recovered.state, recovered.losses)
       }),
     )
   }
