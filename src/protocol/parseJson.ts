@@ -2,7 +2,7 @@
  * Text that is not JSON. Its message has the position of the mistake only: the message of `JSON.parse()` quotes the text around it,
  * which may be a password, and its error is no `cause`, since a log shows causes.
  */
-export class JsonMistake extends Error {
+class JsonMistake extends Error {
   override readonly name = 'JsonMistake'
 
   constructor(text: string) {
