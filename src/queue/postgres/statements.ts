@@ -43,7 +43,8 @@ SELECT coalesce(sum(n), 0)::double precision AS open FROM ${schema}.counts WHERE
   /**
    * $1: messages at most; $2: this process; $3: the group of each rank that had the last turn; $4, $5: rank and `seq` of the position
    * after which to look, or null. Returns messages in the order of their
-   * turns. `later`: when the next message is due that can't be claimed yet.
+   * turns. `later`: when the next message is due that can't be claimed yet. `claim_turns()` (sqlFunctions.ts)
+   * selects the rows.
    */
   claim: (schema: string) => `
 WITH gate AS MATERIALIZED (
