@@ -17,7 +17,7 @@ interface Picture {
  *
  * @param png an RGB picture of 8 bits per channel that is not interlaced, as Chromium writes it
  */
-export function smallPng(png: Buffer, colors = 64): Buffer {
+export function smallPng(png: Buffer, colors = 24): Buffer {
   return encode(halve(decode(png)), colors)
 }
 
