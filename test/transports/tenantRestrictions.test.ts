@@ -49,7 +49,9 @@ describe('resolveTransport', () => {
         await mailer.send({ ...mail, transport: 'tenant' })
         told.add((await held).outcome?.message)
       }
-    expect([...told]).toEqual([expect.stringContaining('transport.dkim.keyFile: files on this machine are not read')])
+    expect([...told]).toEqual([
+      expect.stringContaining('transport.dkim.keyFile: files on this machine are not read'),
+    ])
     for (const key of [{ privateKey: pem }, { keyFile: path.join(folder, 'key.pem') }]) {
       const mailer = await testMailer({
         resolveTransport: () => ({ url: inbox.url, dkim: { ...from, ...key }, allowPrivateHosts: true }),
