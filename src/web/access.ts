@@ -6,7 +6,7 @@ import { sendProblem } from './problem.js'
 const ANY_HOST = '*'
 /** The address of a client without a known one, in the words of RFC 7239 section 6.2. It is never loopback. */
 export const UNKNOWN_CLIENT = 'unknown'
-/** Stands for the client of a proxy. It is never loopback. */
+/** Stands for the client that a proxy does not report. It is never loopback. */
 const BEHIND_PROXY = 'behind a proxy'
 /** RFC 9110 section 7.2: a name, an IPv4 address, or an IPv6 address in brackets, with an optional port. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
@@ -79,8 +79,9 @@ function clientsOf(request: Request): string[] {
   // RFC 7239 section 4: an IPv6 address is in brackets, and a port may follow.
   for (const [, address = ''] of request.get('forwarded')?.matchAll(/\bfor="?\[?([^\s"\],;]*)/gi) ?? [])
     addresses.push(address.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'))
-  // RFC 9110 section 7.6.3: a proxy that reports only itself. The client is somebody else.
-  if (request.get('via') !== undefined) addresses.push(BEHIND_PROXY)
+  // RFC 9110 section 7.6.3: a proxy that reports itself, and not its client.
+  const isReported = addresses.length > (remoteAddress === undefined ? 0 : 1)
+  if (!isReported && request.get('via') !== undefined) addresses.push(BEHIND_PROXY)
   return addresses.map((address) => address.replace(/^::ffff:(?=\d+\.)/i, ''))
 }
 

@@ -92,6 +92,7 @@ describe.each(Object.keys(KINDS) as (keyof typeof KINDS)[])('%s', (kind) => {
     expect(await status({ forwarded: 'proto=http;for="[::1]:4711", For="127.0.0.1:80"' })).toBe(200)
     expect(await status({ forwarded: 'for=_hidden' })).toBe(403)
     expect(await status({ via: '1.1 proxy.example' })).toBe(403)
+    expect(await status({ via: '1.1 proxy.example', 'x-forwarded-for': '127.0.0.1' })).toBe(200)
     expect(await status({ 'x-forwarded-for': '127.0.0.1, 203.0.113.7' })).toBe(403)
     expect(await status({ 'x-forwarded-host': 'mail.acme.example' })).toBe(421)
     const named = await serve(['mail.acme.example'])

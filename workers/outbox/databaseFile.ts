@@ -70,10 +70,11 @@ function inspect(file: string): void {
         `The file ${file} is ${stats === undefined ? 'missing' : 'empty'}, but its log ${file}-wal is not: restore the file, or move the log away to start an empty queue`,
       )
     if (stats !== undefined && !stats.isFile()) throw new Refusal(`${file} is not a regular file`)
-    if (stats === undefined)
+    if (stats === undefined) {
       // It belongs to a queue that was removed. Next to the new file, which is empty at first, it would count as that of this one.
-      rmSync(counterFile(file), { force: true })
-    else if ((counter?.size ?? 0) > 0)
+      // If there was none before, it is the one of a process that has just created the file.
+      if (counter !== undefined) rmSync(counterFile(file), { force: true })
+    } else if ((counter?.size ?? 0) > 0)
       throw new Refusal(
         `The file ${file} is empty, but its counter ${counterFile(file)} is not: messages are lost. Restore the file, or remove it to start an empty queue`,
       )

@@ -64,7 +64,7 @@ export class WorkSharing {
       this.look()
     })
     connection.subscribe(channel).catch((error: unknown) => {
-      logger.debug({ problem: (error as Error).message }, 'Announcements of other workers can not be read')
+      logger.debug({ problem: (error as Error).message }, 'Announcements of other workers cannot be read')
     })
   }
 

@@ -219,7 +219,7 @@ export class Transaction {
     this.progress.sends(this.data.message)
   }
 
-  /** The server closed before it came to the message. */
+  /** The server closed the connection without executing any command of the message. */
   notExecuted(): void {
     this.#handOver = undefined
   }
