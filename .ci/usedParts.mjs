@@ -42,6 +42,29 @@ const REPLACED = {
 const QUADRATIC = "cur.content = `${cur && cur.content || ''}${text.trim()}`.trim();"
 const LINEAR = "cur.content = (cur.content || '') + text.trim();"
 
+/** The module of htmlparser2 that keeps the open elements, the innermost first, in arrays that it shifts for each of them. */
+const PARSER = /[\\/]htmlparser2[\\/]lib[\\/](esm[\\/])?Parser\.js$/
+/** The same with the innermost last, and a name that isn't open is found to be missing without a search. */
+const OPEN_ELEMENTS = `
+class OpenElements {
+  innermostLast = []
+  counts = new Map()
+  constructor(...all) { for (const one of all) this.unshift(one) }
+  get length() { return this.innermostLast.length }
+  set length(none) { this.innermostLast.length = none; this.counts.clear() }
+  at(index) { return this.innermostLast.at(-1 - index) }
+  unshift(one) { this.innermostLast.push(one); this.counts.set(one, (this.counts.get(one) ?? 0) + 1) }
+  shift() { const one = this.innermostLast.pop(); this.counts.set(one, this.counts.get(one) - 1); return one }
+  indexOf(one) { return this.counts.get(one) > 0 ? this.length - 1 - this.innermostLast.lastIndexOf(one) : -1 }
+}`
+const LISTS_OF_ELEMENTS = [
+  ['this.stack = []', 'this.stack = new OpenElements()', 1],
+  ['this.foreignContext = [!this.htmlMode]', 'this.foreignContext = new OpenElements(!this.htmlMode)', 1],
+  ['this.stack[0]', 'this.stack.at(0)', 2],
+  ['this.stack[index]', 'this.stack.at(index)', 1],
+  ['this.foreignContext[0]', 'this.foreignContext.at(0)', 1],
+]
+
 export const usedParts = {
   name: 'used parts',
   setup({ onResolve, onLoad }) {
@@ -59,6 +82,19 @@ export const usedParts = {
       contents: REPLACED[name],
       resolveDir,
     }))
+
+    onLoad({ filter: PARSER }, async ({ path: file }) => {
+      let source = await readFile(file, 'utf8')
+      const errors = []
+      for (const [array, list, times] of LISTS_OF_ELEMENTS) {
+        if (source.split(array).length !== times + 1)
+          errors.push({ text: `${file} has another use of ${array}` })
+        source = source.replaceAll(array, list)
+      }
+      if (/(stack|foreignContext)(\[|\s*=\s*\[)/.test(source))
+        errors.push({ text: `${file} has another array` })
+      return { contents: source + OPEN_ELEMENTS, errors }
+    })
 
     // A function that is missing would be a failure in a component that no test may use.
     onLoad({ filter: MJML }, async ({ path: file }) => {

@@ -1,4 +1,5 @@
 import { whileLoading } from '../heartbeat.js'
+import { nestedTooDeeply } from './template/sourceFile.js'
 
 /** The output of MJML. */
 export interface MjmlResult {
@@ -10,7 +11,7 @@ export interface MjmlResult {
 /** Runs only MJML's validation, on every component of a source. */
 export type MjmlValidation = (source: string) => Promise<MjmlResult['warnings']>
 
-/** MJML with its default options. It does its work before it returns the promise. */
+/** MJML with its default options. It does its work before it returns the promise. @throws TemplateFailure if elements are nested too deeply */
 export type Mjml = (source: string) => Promise<MjmlResult>
 
 let loaded: Promise<{ convert: Mjml; validate: MjmlValidation }> | undefined
@@ -34,7 +35,7 @@ function load(): NonNullable<typeof loaded> {
   loaded ??= whileLoading(() => import('./mjmlPackages.js')).then(({ mjml2html }) => ({
     convert: async (source: string) => {
       // The includes are already expanded. MJML must not read a file for one that remains.
-      const { html, errors } = await mjml2html(source, { ignoreIncludes: true })
+      const { html, errors } = await orTooDeep(() => mjml2html(source, { ignoreIncludes: true }))
       return { html, warnings: errors.map(toWarning) }
     },
     validate: async (source: string) => {
@@ -50,6 +51,15 @@ function load(): NonNullable<typeof loaded> {
     },
   }))
   return loaded
+}
+
+/** MJML and the CSS inliner call themselves for each level of nesting. */
+export async function orTooDeep<T>(work: () => T): Promise<Awaited<T>> {
+  try {
+    return await work()
+  } catch (error) {
+    throw error instanceof RangeError ? nestedTooDeeply() : error
+  }
 }
 
 function toWarning({ line, tagName, message }: MjmlProblem): MjmlResult['warnings'][number] {

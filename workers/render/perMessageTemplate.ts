@@ -111,6 +111,7 @@ export class PerMessageTemplate {
     })
     this.#results.set(key, working)
     const { html } = await working.catch((error: unknown) => {
+      if (error instanceof TemplateFailure) throw error
       throw new TemplateFailure(
         'TEMPLATE_ERROR',
         `MJML can't convert this template: ${(error as Error).message}`,

@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest'
 import { compose } from '../../../workers/compose/compose.js'
+import { htmlLanguage } from '../../../workers/render/languages/htmlLanguage.js'
+import { mjmlLanguage } from '../../../workers/render/languages/mjmlLanguage.js'
 import { compileTemplate } from '../../../workers/render/precompiled/compileTemplate.js'
 import { Template } from '../../../workers/render/template.js'
+import { loadHtmlToText } from '../../../workers/render/text/htmlToText.js'
+import { layOutText } from '../../../workers/render/text/layout.js'
 import { TemplateFailure } from '../../../workers/render/template/sourceFile.js'
 import { toOneLine } from '../../../workers/render/template/subjectAndPreheader.js'
 import type { WirePayload } from '../../../workers/wireForm.js'
@@ -114,6 +118,67 @@ test('a subject of more than 998 characters is cut between characters', () => {
 
 test('line breaks in a subject, with the space around them, become one space', () => {
   expect(toOneLine('\n a \r\n\u2028 \n b\u0085\tc\n')).toBe('a b c')
+})
+
+/** Data with many elements at a time, which the parser believes to be open. */
+const NESTED: Record<string, string> = {
+  'elements that never end': '<b>',
+  'end tags of other elements': '<b></i>',
+  'end tags of an outer element': '<p><div><b></p>',
+  lists: '<ul><li>',
+  tables: '<table><tr><td>',
+  'end tags in comments': '<b><!--</b>--><i><!--></i>',
+  'end tags in CDATA': '<b><![CDATA[></b>]]>',
+  'end tags in attributes': '<b title="</b>">',
+  'end tags in a title': '<b><title></b></title>',
+  'end tags in XMP': '<b><xmp></b></xmp>',
+  'foreign elements': '<svg><title/></svg><svg>',
+}
+
+test.each(Object.entries(NESTED))('nested data takes linear time: %s', async (_what, part) => {
+  const toText = await loadHtmlToText()
+  const long = (size: number): string => part.repeat(size / part.length)
+  expect(await slowdownOf((size) => toText(long(size)), [100_000, 300_000, 900_000])).toBeUndefined()
+  // And after everything that is removed at that depth.
+  const deep = '<b>'.repeat(5_000)
+  expect(await slowdownOf((size) => toText(deep + long(size)), [100_000, 300_000, 900_000])).toBeUndefined()
+})
+
+test.each(Object.entries(NESTED))('nested templates are compiled in linear time: %s', async (_what, part) => {
+  const options = { critical, customHelpers: new Set<string>() }
+  const compile = async (size: number, language: typeof htmlLanguage, wrap: (body: string) => string) => {
+    const source = sourceOf({ source: wrap(part.repeat(size / part.length)), partials: {} })
+    await language.compile(source, options).catch((error: unknown) => {
+      if (!(error instanceof TemplateFailure)) throw error
+    })
+  }
+  for (const [language, wrap] of [
+    [mjmlLanguage, (body: string) => mail('', '', `<mj-text>${body}</mj-text>`)],
+    [htmlLanguage, (body: string) => `<style>b { color: red }</style><div>${body}</div>`],
+  ] as const)
+    expect(
+      await slowdownOf((size) => compile(size, language, wrap), [50_000, 150_000, 450_000]),
+      language.name,
+    ).toBeUndefined()
+})
+
+test('a long document without optional end tags keeps its layout', async () => {
+  const toText = await loadHtmlToText()
+  const rows = Array.from({ length: 3_000 }, (_, n) => n)
+  const text = layOutText(toText(`<table>${rows.map((n) => `<tr><td>${n}<td>b`).join('')}</table>`))
+  expect(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/)),
+  ).toEqual(rows.map((n) => [`${n}`, 'b']))
+  const list = layOutText(toText(`<ul>${rows.map((n) => `<li>${n}<br>`).join('')}</ul>`))
+  expect(list.match(/\d+/g)).toEqual(rows.map(String))
+})
+
+test('a script nested as deep as can be is no text', async () => {
+  const toText = await loadHtmlToText()
+  expect(toText(`${'<b>'.repeat(5_000)}<script>secret</script>`)).not.toContain('secret')
 })
 
 test('deeply nested HTML still gives a text part', async () => {

@@ -1,4 +1,5 @@
 import type { AttributeNode, BlockNode, EdgeCheck, Place, TemplateNode, ValueNode } from '../template/tree.js'
+import { nestedTooDeeply } from '../template/sourceFile.js'
 import { ENDING_TAGS } from './components.js'
 import { type TokenEvents, Tokenizer } from './tokenizer.js'
 
@@ -24,6 +25,9 @@ interface Columns {
   /** Columns whose width MJML computes from the number of columns. */
   withoutWidth: number
 }
+
+/** Deeper than a template goes, even with tags that are never closed. The open elements are searched for each end tag, and copied for each block. */
+const MAX_DEPTH = 2_000
 
 /** The MJML structure up to a position: the tokenizer's state and the open components. */
 export class Structure {
@@ -88,6 +92,7 @@ export class Structure {
     events.push({ kind: 'open', tag, offset })
     if (tag === 'mj-column' || tag === 'mj-group') this.#countColumn()
     if (selfClosing) return
+    if (this.stack.length >= MAX_DEPTH) throw nestedTooDeeply()
     this.stack.push(tag)
     this.columns.push({ count: 0, withoutWidth: 0 })
     if (!ENDING_TAGS.has(tag)) return

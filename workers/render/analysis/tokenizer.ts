@@ -6,8 +6,8 @@ export type Mode =
   'text' | 'tag' | 'name' | 'attribute' | 'equals' | 'value' | 'unquoted' | 'comment' | 'verbatim'
 
 export interface TokenEvents {
-  /** A start tag is complete. */
-  open(name: string, selfClosing: boolean, offset: number): void
+  /** A start tag is complete: `offset` is where it ends, `start` where it begins, unless that was in an earlier text. */
+  open(name: string, selfClosing: boolean, offset: number, start: number): void
   /** `offset` is where the end tag begins. */
   close(name: string, offset: number): void
   /** A quoted attribute value begins or ends; `offset` is the first character inside, or the quote that ends it. */
@@ -105,13 +105,15 @@ export class Tokenizer {
     if (found < 0) return text.length
     if (text.startsWith('<!--', found)) {
       this.mode = 'comment'
-      return found + 4
+      // `<!-->` is a whole comment.
+      return found + 2
     }
     const next = text[found + 1] ?? ''
     const afterSlash = text[found + 2] ?? ''
     if (next === '!' || next === '?') {
-      const close = text.indexOf('>', found)
-      return close < 0 ? text.length : close + 1
+      const end = text.startsWith('<![CDATA[', found) ? ']]>' : '>'
+      const close = text.indexOf(end, found)
+      return close < 0 ? text.length : close + end.length
     }
     const closing = next === '/'
     if (!/[a-z]/i.test(closing ? afterSlash : next)) return found + 1
@@ -185,7 +187,7 @@ export class Tokenizer {
     const { tag, closing } = this
     this.mode = !closing && !this.#slash && VERBATIM.has(tag) ? 'verbatim' : 'text'
     if (closing) events.close(tag, this.#began)
-    else events.open(tag, this.#slash, at)
+    else events.open(tag, this.#slash, at, this.#began)
     this.#slash = false
   }
 }

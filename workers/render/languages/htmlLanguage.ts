@@ -2,7 +2,7 @@ import { whileLoading } from '../../heartbeat.js'
 import { annotateFragment } from '../analysis/annotate.js'
 import type { BlockStructure } from '../analysis/structure.js'
 import { collectNeeds } from '../manifest/needs.js'
-import type { Mjml } from '../mjml.js'
+import { type Mjml, orTooDeep } from '../mjml.js'
 import { PerMessageTemplate } from '../perMessageTemplate.js'
 import { assemble, htmlAdapter } from '../precompiled/assemble.js'
 import { assembleText } from '../precompiled/assembleText.js'
@@ -13,10 +13,11 @@ import { insertPlaceholders, ROOT } from '../precompiled/placeholders.js'
 import { verifyPrecompiled } from '../precompiled/verifyPrecompiled.js'
 import { Template } from '../template.js'
 import { type HeadElements, parseTemplate, type VariantSource, walk } from '../template/parseTemplate.js'
-import type { TemplateFailure } from '../template/sourceFile.js'
+import { nestedTooDeeply, type TemplateFailure } from '../template/sourceFile.js'
 import type { BlockNode, Place, TemplateNode } from '../template/tree.js'
 import { bindSample, type CheckResult, collect, withFailures } from '../templateCheck.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
+import { limitNesting } from '../text/limitNesting.js'
 import type { TemplateLanguage } from './language.js'
 
 const HTML_ELEMENTS: HeadElements = {
@@ -195,7 +196,12 @@ function loadCssInliner(): Promise<Mjml> {
       preservePseudos: true,
       inlinePseudoElements: false,
     }
-    return async (source) => ({ html: juice(source, options), warnings: [] })
+    return (source) =>
+      orTooDeep(() => {
+        // Its parser searches the open elements for each tag.
+        if (limitNesting(source) !== source) throw nestedTooDeeply()
+        return { html: juice(source, options), warnings: [] }
+      })
   })
   return inliner
 }

@@ -50,3 +50,7 @@ export class TemplateFailure extends Error {
     super(message)
   }
 }
+
+export function nestedTooDeeply(): TemplateFailure {
+  return new TemplateFailure('TEMPLATE_ERROR', 'The template, with its data, nests elements too deeply.')
+}

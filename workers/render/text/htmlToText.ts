@@ -1,6 +1,7 @@
 import type { FormatCallback } from 'html-to-text'
 import { whileLoading } from '../../heartbeat.js'
 import { LAYOUT, stripLayoutMarks } from './layoutMarks.js'
+import { limitNesting } from './limitNesting.js'
 
 /** Converts HTML to text with layout marks: see {@link layOutText}. */
 export type HtmlToText = (html: string) => string
@@ -66,7 +67,7 @@ export function loadHtmlToText(): Promise<HtmlToText> {
         { selector: 'img', format: 'alt' },
       ],
     })
-    return (html) => convert(stripLayoutMarks(html))
+    return (html) => convert(limitNesting(stripLayoutMarks(html)))
   })
   return loaded
 }
