@@ -1,5 +1,5 @@
-import type { AttributeNode, BlockNode, EdgeCheck, Place, TemplateNode, ValueNode } from '../template/tree.js'
 import { nestedTooDeeply } from '../template/sourceFile.js'
+import type { AttributeNode, BlockNode, EdgeCheck, Place, TemplateNode, ValueNode } from '../template/tree.js'
 import { ENDING_TAGS } from './components.js'
 import { type TokenEvents, Tokenizer } from './tokenizer.js'
 
