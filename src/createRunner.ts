@@ -93,6 +93,7 @@ function setupOf(options: ResolvedOptions, transports: TransportConfig[], concur
     recipientsPerSlot: limits.recipients,
     transports: new Map(transports.map((transport) => [transport.name, transport])),
     loadTimeout: limits.load,
+    messageLimit: limits.message,
     attemptTimeout: limits.attempt,
     compileLimit: limits.compile,
     niceness,

@@ -166,7 +166,9 @@ export class Deliverer {
   ): Promise<Outcome | LoadReply> {
     const start = performance.now()
     try {
-      const value = await runLoad(module, payload, context, this.#setup.loadTimeout)
+      const { loadTimeout, messageLimit } = this.#setup
+      const limits = { load: loadTimeout, message: messageLimit }
+      const value = await runLoad(module, payload, context, limits)
       if (value instanceof Skip) return context.skipped(value.reason)
       return { result: 'loaded', value: this.#blocks?.share(value) ?? value, ms: performance.now() - start }
     } catch (error) {

@@ -190,6 +190,8 @@ export interface ThreadSetup {
   transports: Map<string, TransportConfig>
   /** Milliseconds that a template's `load` function may take. */
   loadTimeout: number
+  /** Bytes that it may return. */
+  messageLimit: number
   /** Milliseconds that one attempt may take in all. */
   attemptTimeout: number
   /** Milliseconds that compiling a template may take before it is rendered per message. */

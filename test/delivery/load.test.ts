@@ -221,6 +221,23 @@ describe('The load function of a template', () => {
   })
 
   test.each([
+    ['a text', "{ data: { v: 'x'.repeat(200_000) } }"],
+    ['many values', '{ data: { v: new Array(1e8) } }'],
+    ['many recipients', "{ to: Array.from({ length: 50_000 }, () => 'a@example.com') }"],
+    ['the content of a file', "{ attachments: [{ filename: 'a', content: new Uint8Array(200_000) }] }"],
+    ['files together', "{ attachments: [1, 2].map(() => ({ filename: 'a', content: 'x'.repeat(60_000) })) }"],
+    [
+      'a stream without an end',
+      "{ attachments: [{ filename: 'a', content: (async function* () { for (;;) yield new Uint8Array(1_000) })() }] }",
+    ],
+  ])('reads no more than limits.message of %s', async (_, value) => {
+    const { mailer } = await mailing(`export const load = () => (${value})`, { limits: { message: 100_000 } })
+    const { status, attempts } = await send(mailer)
+    expect([status, attempts[0]?.code]).toEqual(['failed', 'LOAD_FAILED'])
+    expect(attempts[0]?.message).toContain('it is larger than 100000 bytes (limits.message)')
+  })
+
+  test.each([
     ['loops at once', 'POISON', 'for (;;);'],
     ['loops after an await', 'POISON', 'await new Promise((r) => setTimeout(r, 5)); for (;;);'],
     ['exits', 'POISON', 'await null; process.exit(3)'],

@@ -22,21 +22,26 @@ export interface LoadContext {
   locale: string | undefined
 }
 
+/** `load` in milliseconds, `message` in bytes. */
+export interface LoadLimits {
+  load: number
+  message: number
+}
+
 type Load = (data: JsonObject, context: LoadContext) => unknown
 
 /**
  * Runs the `load` function of a template. Its synchronous start is a critical section, as rendering is. From then on
  * the delivery is in phase `loading`, in which several deliveries of a thread may be: see `CrashAttribution`.
- * @param timeout milliseconds
  * @throws LoadFailure
  */
 export function runLoad(
   module: LoadModule,
   payload: MessagePayload,
   delivery: DeliveryContext,
-  timeout: number,
+  limits: LoadLimits,
 ): Promise<LoadedValue | Skip> {
-  return module.withApp((app) => runWith(app, module, payload, delivery, timeout))
+  return module.withApp((app) => runWith(app, module, payload, delivery, limits))
 }
 
 async function runWith(
@@ -44,24 +49,27 @@ async function runWith(
   module: LoadModule,
   { id, content, context, to }: MessagePayload,
   delivery: DeliveryContext,
-  timeout: number,
+  limits: LoadLimits,
 ): Promise<LoadedValue | Skip> {
   if (content.kind !== 'template') return {}
   const load = await loadOf(module)
   const abort = new AbortController()
   const { promise: expired, reject } = withResolvers<never>()
   const timer = setTimeout(() => {
-    const failure = new LoadFailure(`${module.name} did not finish within ${timeout} ms (limits.load)`, false)
+    const failure = new LoadFailure(
+      `${module.name} did not finish within ${limits.load} ms (limits.load)`,
+      false,
+    )
     abort.abort(failure)
     reject(failure)
-  }, timeout)
+  }, limits.load)
   const data = parseJson(content.data) as JsonObject
   try {
     const given: LoadContext = { context, app, signal: abort.signal, id, to, locale: content.locale }
     const work = async (): Promise<LoadedValue | Skip> => {
       const running = delivery.critical('load', () => load(structuredClone(data), given))
       delivery.enterPhase('loading')
-      return readLoaded(await running, data)
+      return readLoaded(await running, data, limits.message)
     }
     const working = work()
     // After the time limit, nobody waits for it any more.

@@ -9,9 +9,14 @@ const ATTACHMENT_FIELDS = ['filename', 'content', 'path', 'encoding', 'contentTy
  * Converts what a `load` function returned to plain data. Streams are read here. The main thread validates the rest, by the
  * rules for a mail.
  * @param given the data of the mail; what `load` returned is added to it
+ * @param limit bytes; more is not even read, because nothing else runs in the thread meanwhile
  * @throws LoadFailure if it is not what a load function may return
  */
-export async function readLoaded(value: unknown, given: JsonObject): Promise<LoadedValue | Skip> {
+export async function readLoaded(
+  value: unknown,
+  given: JsonObject,
+  limit: number,
+): Promise<LoadedValue | Skip> {
   if (value === undefined || value === null) return {}
   const { data, to, locale, attachments, skip } = fieldsOf(value, 'the value', FIELDS)
   if (skip !== undefined && skip !== null && skip !== false) {
@@ -19,17 +24,18 @@ export async function readLoaded(value: unknown, given: JsonObject): Promise<Loa
     return new Skip(skip.replace(/\s+/g, ' ').slice(0, 200))
   }
   const loaded: LoadedValue = {}
+  const budget = new Budget(limit)
   if (data !== undefined) {
-    const added = fieldsOf(toJson(data, 'data'), 'data')
+    const added = fieldsOf(toJson(data, 'data', budget), 'data')
     loaded.data = JSON.stringify({ ...given, ...added }) as JsonText
   }
-  if (to !== undefined) loaded.to = toJson(to, 'to')
-  if (locale !== undefined) loaded.locale = toJson(locale, 'locale')
+  if (to !== undefined) loaded.to = toJson(to, 'to', budget)
+  if (locale !== undefined) loaded.locale = toJson(locale, 'locale', budget)
   if (attachments !== undefined) {
     if (!Array.isArray(attachments)) throw garbage('attachments must be a list')
     loaded.attachments = []
     for (const [index, entry] of attachments.entries())
-      loaded.attachments.push(await attachmentOf(entry, `attachments[${index}]`))
+      loaded.attachments.push(await attachmentOf(entry, `attachments[${index}]`, budget))
   }
   return loaded
 }
@@ -44,12 +50,16 @@ function fieldsOf(value: unknown, at: string, known?: readonly string[]): Record
 }
 
 /** @throws LoadFailure if the value can't be written as JSON */
-function toJson(value: unknown, at: string): Json {
+function toJson(value: unknown, at: string, budget: Budget): Json {
   let text: string
   try {
     // A value without JSON, such as a function, is left out.
-    text = JSON.stringify({ value })
+    text = JSON.stringify({ value }, (key, entry: unknown) => {
+      budget.spend(key.length + (typeof entry === 'string' ? entry.length : 1))
+      return entry
+    })
   } catch (error) {
+    if (error instanceof LoadFailure) throw error
     throw garbage(`${at} can't be written as JSON: ${(error as Error).message.slice(0, 60)}`)
   }
   const { value: plain } = parseJson(text) as { value?: Json }
@@ -57,19 +67,25 @@ function toJson(value: unknown, at: string): Json {
   return plain
 }
 
-async function attachmentOf(value: unknown, at: string): Promise<LoadedAttachment> {
+async function attachmentOf(value: unknown, at: string, budget: Budget): Promise<LoadedAttachment> {
   const fields = fieldsOf(value, at, ATTACHMENT_FIELDS)
   const { content, ...rest } = fields
-  const attachment: LoadedAttachment = toJson(rest, at) as object
+  const attachment: LoadedAttachment = toJson(rest, at, budget) as object
   if (content === undefined) return attachment
-  if (typeof content === 'string') return { ...attachment, content }
-  return { ...attachment, content: joined(await bytesOf(content, at)) }
+  if (typeof content === 'string') {
+    budget.spend(content.length)
+    return { ...attachment, content }
+  }
+  return { ...attachment, content: joined(await bytesOf(content, at, budget)) }
 }
 
-async function bytesOf(content: unknown, at: string): Promise<readonly Uint8Array[]> {
-  if (content instanceof ArrayBuffer) return [new Uint8Array(content)]
-  if (ArrayBuffer.isView(content))
-    return [new Uint8Array(content.buffer, content.byteOffset, content.byteLength)]
+async function bytesOf(content: unknown, at: string, budget: Budget): Promise<readonly Uint8Array[]> {
+  if (content instanceof ArrayBuffer || ArrayBuffer.isView(content)) {
+    budget.spend(content.byteLength)
+    return content instanceof ArrayBuffer
+      ? [new Uint8Array(content)]
+      : [new Uint8Array(content.buffer, content.byteOffset, content.byteLength)]
+  }
   if (typeof content !== 'object' || content === null || !(Symbol.asyncIterator in content))
     throw garbage(`${at}.content must be text, bytes, or a stream`)
   const chunks: Uint8Array[] = []
@@ -77,6 +93,7 @@ async function bytesOf(content: unknown, at: string): Promise<readonly Uint8Arra
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (!(bytes instanceof Uint8Array))
       throw garbage(`${at}.content is a stream of something other than bytes`)
+    budget.spend(bytes.byteLength)
     chunks.push(bytes)
   }
   return chunks
@@ -91,6 +108,21 @@ function joined(chunks: readonly Uint8Array[]): Uint8Array {
     at += chunk.byteLength
   }
   return bytes
+}
+
+/** The bytes that a value may have; characters and the values in a list count as one. The main thread counts exactly. */
+class Budget {
+  #left: number
+
+  constructor(readonly limit: number) {
+    this.#left = limit
+  }
+
+  /** @throws LoadFailure if the value is too large */
+  spend(bytes: number): void {
+    this.#left -= bytes
+    if (this.#left < 0) throw garbage(`it is larger than ${this.limit} bytes (limits.message)`)
+  }
 }
 
 function garbage(problem: string): LoadFailure {
