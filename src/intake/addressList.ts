@@ -22,6 +22,8 @@ export class AddressList {
 
   has(address: string): boolean {
     if (this.#addresses.has(keyOf(address))) return true
+    // Some servers of c.example relay a%b.example@c.example and b.example!a@c.example to b.example (RFC 1123 section 5.2.16).
+    if (/[%!]/.test(address.slice(0, address.lastIndexOf('@')))) return false
     const domain = domainKey(address)
     return this.#domains.has(domain) || this.#suffixes.some((suffix) => domain.endsWith(suffix))
   }

@@ -370,6 +370,8 @@ describe('TLS and users of the SMTP intake', () => {
 
     await client.ask(`MAIL FROM:<x@EU.Shop.example>`)
     expect(await client.ask('RCPT TO:<eve@example.org>')).toMatch(/^550 5\.7\.1 .*may not write to eve/)
+    for (const route of ['eve%evil.example', 'evil.example!eve'])
+      expect(await client.ask(`RCPT TO:<${route}@example.com>`)).toMatch(/^550 5\.7\.1 .*may not write to/)
     expect(await client.ask('RCPT TO:<bob@example.org>')).toMatch(/^250 /)
     expect(await client.ask('RCPT TO:<postmaster>')).toMatch(/^553 5\.1\.3 /)
     await client.ask('DATA')
