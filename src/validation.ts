@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { type ErrorCode, ThreadpostError } from './errors.js'
 
 /** C0 and C1 controls, DEL, and the two Unicode line separators: characters that some software takes for the end of a header line. */
@@ -15,6 +16,23 @@ export function forbidControls(text: string, path: string, check: Validator): st
 export function forbidNul(text: string, path: string, check: Validator): string {
   if (text.includes('\0')) check.fail(path, 'contains a NUL character')
   return text
+}
+
+/** Whether a value is bytes. Those whose memory now belongs to another thread are rejected. */
+export function isBytes(value: unknown, path: string, check: Validator): value is Uint8Array {
+  if (!types.isUint8Array(value)) return false
+  if (value.byteLength === 0 && isDetached(value.buffer))
+    check.fail(path, 'has no bytes anymore: its buffer was transferred')
+  return true
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
 }
 
 function codePoint(character: string): string {
@@ -129,7 +147,8 @@ export function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object') {
     const name = (value as { constructor?: { name?: unknown } }).constructor?.name
-    return typeof name !== 'string' || name === 'Object' ? 'an object' : `a ${name.slice(0, 40)}`
+    if (typeof name !== 'string' || name === 'Object') return 'an object'
+    return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name.slice(0, 40)}`
   }
   if (value === undefined) return 'undefined'
   if (Number.isNaN(value)) return 'NaN'
@@ -144,9 +163,13 @@ export function quoted(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(excerpt(value)) : kindOf(value)
 }
 
-/** Returns the text, or its beginning if it is too long to be quoted. */
+/** Invisible characters; some of them change the order of those around them. */
+const INVISIBLE = /\p{Cf}/gu
+
+/** Returns the text, or its beginning if it is too long to be quoted, so that all of it is seen. */
 function excerpt(text: string): string {
-  return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED - 1)}…`
+  const shown = text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED - 1)}…`
+  return shown.replaceAll(INVISIBLE, '?')
 }
 
 /** The known key within two edits of the given one, if there is one. */

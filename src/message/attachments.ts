@@ -1,6 +1,5 @@
-import { types } from 'node:util'
 import type { JobAttachment } from '../protocol/tasks.js'
-import { type Validator, forbidControls, isPlainObject } from '../validation.js'
+import { type Validator, forbidControls, isBytes, isPlainObject, kindOf } from '../validation.js'
 
 const CONTENT_TYPE =
   /^[a-z0-9!#$&^_.+-]{1,127}\/[a-z0-9!#$&^_.+-]{1,127}(?: *; *[a-z0-9-]+=(?:[\w.+-]+|"[ !#-[\]-~]*"))*$/i
@@ -57,10 +56,11 @@ export function filenameOf(value: unknown, path: string, check: Validator): stri
 function contentOf(input: Record<string, unknown>, path: string, check: Validator): string | Uint8Array {
   const { content } = input
   const encoding = check.oneOf(input['encoding'] ?? 'utf8', `${path}.encoding`, ['utf8', 'base64'])
-  if (types.isUint8Array(content)) return copyOf(content)
-  const text = check.string(content, `${path}.content`)
-  if (encoding === 'utf8') return text
-  const packed = text.replace(/[\r\n]/g, '')
+  if (isBytes(content, `${path}.content`, check)) return copyOf(content)
+  if (typeof content !== 'string')
+    check.fail(`${path}.content`, `must be a string or a Uint8Array, got ${kindOf(content)}`)
+  if (encoding === 'utf8') return content
+  const packed = content.replace(/[\r\n]/g, '')
   if (!BASE64.test(packed) || packed.length % 4 !== 0) check.fail(`${path}.content`, 'is not base64')
   return new Uint8Array(Buffer.from(packed, 'base64'))
 }

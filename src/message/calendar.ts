@@ -1,6 +1,5 @@
-import { types } from 'node:util'
 import { CALENDAR_METHODS, type JobAttachment } from '../protocol/tasks.js'
-import { type Validator, forbidNul } from '../validation.js'
+import { type Validator, forbidNul, isBytes } from '../validation.js'
 import { filenameOf } from './attachments.js'
 
 /**
@@ -11,7 +10,7 @@ export function calendarOf(value: unknown, check: Validator): JobAttachment[] {
   if (value === undefined) return []
   const input = check.object(value, 'calendar', ['content', 'method', 'filename'])
   const given = input['content']
-  const bytes = types.isUint8Array(given) ? Buffer.from(given).toString() : given
+  const bytes = isBytes(given, 'calendar.content', check) ? Buffer.from(given).toString() : given
   const text = forbidNul(check.string(bytes, 'calendar.content'), 'calendar.content', check)
     .replace(/^\uFEFF/, '')
     .replace(/\r\n?|\n/g, '\r\n')

@@ -3,7 +3,7 @@ import { ThreadpostError } from '../errors.js'
 import { scanOctets } from '../protocol/octetScan.js'
 import { allocateOctets, copyOctets, isChecked } from '../protocol/octets.js'
 import type { Content, Mailbox } from '../protocol/tasks.js'
-import { isPlainObject, kindOf, Validator } from '../validation.js'
+import { isBytes, isPlainObject, kindOf, Validator } from '../validation.js'
 import { parseAddress, parseMailbox, parseMailboxes } from './addresses.js'
 import { ByteSequence } from './ids.js'
 import { DELIVERY_FIELDS } from './mailFields.js'
@@ -106,7 +106,7 @@ function ownOctetsOf(raw: unknown, check: Validator): Buffer {
     octets.write(raw)
     return octets
   }
-  if (types.isUint8Array(raw)) return copyOctets(raw)
+  if (isBytes(raw, 'raw', check)) return copyOctets(raw)
   // The JSON form of bytes: in a prepared mail, and over HTTP.
   if (isPlainObject(raw) && typeof raw['base64'] === 'string')
     return copyOctets(Buffer.from(raw['base64'], 'base64'))

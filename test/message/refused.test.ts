@@ -10,6 +10,7 @@ const CONTROL = ['\r', '\n', '\0', '\u2028', '\u2029', '\u0085', '\u007f']
 const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
   ['no object', 'mail', undefined],
   ['an unknown field', { ...plain, template_: 'x' }, 'template_'],
+  ['an unknown field with invisible characters', { ...plain, 'te\u202Ext': 'x' }, 'te?xt'],
   ['no recipient', { subject: 'x', text: 'x' }, 'to'],
   ['an empty list', { ...plain, to: [] }, 'to'],
   ['a list in a string', { ...plain, to: 'a@example.com, b@example.com' }, 'to'],
@@ -97,6 +98,13 @@ const REFUSED: [name: string, mail: unknown, path: string | undefined][] = [
     { ...plain, attachments: [{ content: '%%%', encoding: 'base64' }] },
     'attachments[0].content',
   ],
+  ['transferred bytes', { ...plain, attachments: [{ content: transferred() }] }, 'attachments[0].content'],
+  [
+    'a transferred raw',
+    { raw: transferred(), envelope: { from: 'a@example.com', to: 'a@example.com' } },
+    'raw',
+  ],
+  ['a transferred calendar', { ...plain, calendar: { content: transferred() } }, 'calendar.content'],
   ['a stream as content', { ...plain, attachments: [{ content: { pipe() {} } }] }, 'attachments[0].content'],
   ['a body beyond the limit', { ...plain, text: 'x'.repeat(200_000) }, undefined],
   [
@@ -274,3 +282,10 @@ it.each([
   expect(path.length).toBeLessThanOrEqual(100)
   expect(message.length).toBeLessThan(700)
 })
+
+/** Bytes whose memory belongs to another thread. */
+function transferred(): Uint8Array {
+  const bytes = new Uint8Array(10)
+  structuredClone(bytes, { transfer: [bytes.buffer] })
+  return bytes
+}
