@@ -78,7 +78,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     // A disturbed run is not compared with others.
     expect(await page.locator('#result-threads td').allTextContents()).toEqual(['–', '–', '–', '–'])
     expect(await page.locator('#disturbed').textContent()).toMatch(
-      /^Run 1, through threads, is not compared, because a worker was killed and replies were lost: .* 0 failed\.$/,
+      /^Run 1, through threads, is not compared, because replies were lost and a worker was killed: .* 0 failed\.$/,
     )
     const marked = await page.locator('#grid [data-uncertain]').count()
     const doubled = await page.locator('#grid [data-doubled]').count()

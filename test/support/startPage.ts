@@ -22,13 +22,28 @@ export async function recordStatuses(page: Page): Promise<() => Promise<string[]
   return () => page.evaluate<string[]>('statuses')
 }
 
-/** Presses "Kill a worker", which starts a run, waits until it has happened, and loses replies until messages are uncertain. */
+/**
+ * Presses "Kill a worker", which starts a run, and loses replies in the same run. Sending is paused until both are pressed: the run
+ * may be faster than the browser.
+ */
 export async function runWithFaults(page: Page): Promise<void> {
+  await operate(page, 'pause')
   await page.getByRole('button', { name: 'Kill a worker' }).click()
   await page.getByText('A run was started').waitFor()
-  await page.getByText(/Worker \d+ was killed/).waitFor()
   await page.getByRole('button', { name: 'Lose the server’s reply' }).click()
+  await page.getByText('closes the connection instead of replying').waitFor()
+  await operate(page, 'resume')
+  await page.getByText(/Worker \d+ was killed/).waitFor()
   await page.locator('.cell[data-uncertain]').first().waitFor()
+}
+
+async function operate(page: Page, action: 'pause' | 'resume'): Promise<void> {
+  const response = await fetch(new URL(`/mail/dashboard/${action}`, page.url()), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  })
+  if (!response.ok) throw new Error(`${action}: ${response.status} ${await response.text()}`)
 }
 
 /** Presses the button of a run, and waits until the run is done. */
