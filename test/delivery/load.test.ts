@@ -250,7 +250,7 @@ describe('The load function of a template', () => {
     [
       'leaks until the thread has no memory left',
       'POISON',
-      'const kept = []; for (;;) { kept.push(new Array(1_000_000).fill(kept)); await new Promise(setImmediate) }',
+      'const kept = []; for (;;) { kept.push(new Array(1_000_000).fill(0.5)); await new Promise(setImmediate) }',
     ],
     ['throws', 'LOAD_FAILED', "throw Object.assign(new Error('gone'), { permanent: true })"],
     ['returns garbage', 'LOAD_FAILED', 'return () => Symbol()'],
