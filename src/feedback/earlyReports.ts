@@ -5,7 +5,7 @@ import { Fifo } from '../structures/fifo.js'
 import type { CheckedReport } from './deliveryReport.js'
 
 /** Prefix of the keys of reports whose message is not known yet. */
-const PREFIX = 'early:'
+export const PREFIX = 'early:'
 /** Milliseconds for which a report waits for its message. */
 const KEEP = 5 * 60_000
 /** A report of something that happened longer ago than this, in ms, is not early: its message is gone, or is somebody else's. */

@@ -9,6 +9,7 @@ import { Validator } from '../validation.js'
 import { eraseAction } from './eraseAction.js'
 import { eraseFromArchive } from './eraseFromArchive.js'
 import { eraseFromEvents } from './eraseFromEvents.js'
+import { eraseFromReports } from './eraseFromReports.js'
 import { eraseFromSchedules } from './eraseFromSchedules.js'
 import { type AddressTest, testFor } from './replaceAddresses.js'
 
@@ -57,6 +58,7 @@ export async function erase(
   const isErased = testFor(address)
   // They would send further mail to it.
   const schedules = await eraseFromSchedules(queue.records, isErased)
+  await eraseFromReports(queue.records, isErased)
   const { ids, ...counts } = await eraseFromMessages(queue, formsOf(address, key), isErased)
   const erasure: Erasure = {
     ...counts,

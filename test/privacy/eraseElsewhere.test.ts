@@ -31,6 +31,18 @@ describeOnEveryQueue('erasing an address', (newQueue, durable) => {
     expect(await mailer.erase(CANARY)).toMatchObject({ schedules: 0 })
   })
 
+  it('drops reports that came before their message and name it', async () => {
+    const { mailer } = await mailerWithInbox({ queue: await newQueue() })
+    const report = { messageId: '<early@acme.example>', state: 'bounced' } as const
+    await mailer.report([BOB, CANARY].map((recipient) => ({ ...report, recipient })))
+    await mailer.erase(CANARY)
+    const { messageId } = report
+    const { id } = await mailer.sendAndWait({ ...MAIL, messageId, to: [CANARY, BOB] })
+    const states = async () => (await mailer.find(id))?.recipients.map(({ delivery }) => delivery?.state)
+    await expect.poll(async () => (await states())?.[1], { timeout: 20_000 }).toBe('bounced')
+    expect((await states())?.[0]).toBeUndefined()
+  })
+
   it('replaces it in events for webhooks that were given up, which keep their ids', async () => {
     const receiver = await WebhookReceiver.start((_event, response) => response.writeHead(500).end())
     const webhooks = [
