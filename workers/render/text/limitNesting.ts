@@ -11,7 +11,7 @@ const IMPLIED_ENDS: Readonly<Record<string, readonly string[]>> = {
   dd: ['dt', 'dd'],
   tr: ['tr', 'td', 'th'],
   td: ['td', 'th'],
-  th: ['td', 'th'],
+  th: ['th'],
   option: ['option'],
 }
 
