@@ -79,16 +79,27 @@ await copyFile(path.join(dist, 'workers/entry.cjs'), path.join(dist, 'workers/th
 const folders = new Set(
   Object.keys(metafile.inputs).flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
 )
-const licenses = await Promise.all(
-  [...folders].sort().map(async (folder) => {
-    const { name, version, license } = JSON.parse(
-      await readFile(path.join(root, folder, 'package.json'), 'utf8'),
-    )
-    const file = (await readdir(path.join(root, folder))).find((each) => /^licen[cs]e/i.test(each))
-    const text =
-      file === undefined ? '' : `\n\n${(await readFile(path.join(root, folder, file), 'utf8')).trim()}`
-    return `${name} ${version} (${license})${text}`
-  }),
+/** The packages by the terms of their licenses, and then by the notices before those: many share them but for line breaks. */
+const byTerms = new Map()
+for (const folder of [...folders].sort()) {
+  const { name, version, license } = JSON.parse(
+    await readFile(path.join(root, folder, 'package.json'), 'utf8'),
+  )
+  const file = (await readdir(path.join(root, folder))).find((each) => /^licen[cs]e/i.test(each))
+  const text = file === undefined ? '' : (await readFile(path.join(root, folder, file), 'utf8')).trim()
+  const start = Math.max(0, text.search(/^(?:Permission|Redistribution)/m))
+  const [notice, terms] = [text.slice(0, start).trim(), text.slice(start)]
+  const key = terms.replace(/\s+/g, ' ')
+  const group = byTerms.get(key) ?? { terms, byNotice: new Map() }
+  const packages = group.byNotice.get(notice) ?? new Set()
+  group.byNotice.set(notice, packages.add(`${name} ${version} (${license})`))
+  byTerms.set(key, group)
+}
+const licenses = [...byTerms.values()].map(({ terms, byNotice }) =>
+  [
+    ...[...byNotice].map(([notice, packages]) => `${[...packages].join('\n')}\n\n${notice}`.trim()),
+    terms,
+  ].join('\n\n'),
 )
 await writeFile(
   path.join(dist, 'workers/render/LICENSES.txt'),

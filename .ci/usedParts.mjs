@@ -43,7 +43,7 @@ const QUADRATIC = "cur.content = `${cur && cur.content || ''}${text.trim()}`.tri
 const LINEAR = "cur.content = (cur.content || '') + text.trim();"
 
 /** The module of htmlparser2 that keeps the open elements, the innermost first, in arrays that it shifts for each of them. */
-const PARSER = /[\\/]htmlparser2[\\/]lib[\\/](esm[\\/])?Parser\.js$/
+const PARSER = /[\\/]htmlparser2[\\/](lib|dist)[\\/](\w+[\\/])?Parser\.js$/
 /** The same with the innermost last, and a name that isn't open is found to be missing without a search. */
 const OPEN_ELEMENTS = `
 class OpenElements {
