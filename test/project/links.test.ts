@@ -50,8 +50,9 @@ it('the glossary defines each term once, in alphabetical order', async () => {
   expect(terms).toEqual([...new Set(terms)].sort((a, b) => a.localeCompare(b)))
 })
 
-it.each(WITH_CONTENTS)('%s names only files and folders that exist', async (page) => {
-  const named = [...(await proseOf(page)).matchAll(/`((?:src|workers|test|\.ci)\/[\w./-]+)`/g)]
-  const paths = named.map(([, file = '']) => file).filter((file) => !file.includes('NAME'))
-  expect(paths.filter((file) => !existsSync(path.join(root, file)))).toEqual([])
+it.each(PAGES)('%s names only files and folders that exist, also in commands', async (page) => {
+  const code = (await proseOf(page)).match(/`[^`]+`/g) ?? []
+  const named = code.flatMap((span) => span.match(/(?<![\w./-])(?:src|workers|test|\.ci)\/[\w./-]+/g) ?? [])
+  const missing = named.filter((file) => !file.includes('NAME') && !existsSync(path.join(root, file)))
+  expect(missing).toEqual([])
 })
