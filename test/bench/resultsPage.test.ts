@@ -94,7 +94,7 @@ function sample(): BenchReport {
   }
 }
 
-/** Makes the picture of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/benchPage.test.ts`, on an idle machine. */
+/** Makes the picture of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/bench/resultsPage.test.ts`, on an idle machine. */
 async function measured(file: string): Promise<void> {
   const command = path.join(ROOT, 'test/measure/bench.mjs')
   const modes = ['--modes', 'naive,precompiled,bullmq,inline,memory,sqlite,smtp-source']

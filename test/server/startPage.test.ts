@@ -210,7 +210,7 @@ describeWith(['chromium'], 'the start page in a browser', (tools) => {
     }
   })
 
-  // Makes the pictures of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/startPage.test.ts`, on an idle machine.
+  // Makes the pictures of the README: `UPDATE_SCREENSHOTS=1 npm test -- test/server/startPage.test.ts`, on an idle machine.
   if (UPDATING)
     test('makes the pictures of the documentation', async () => {
       for (const template of ['reset-password', 'welcome']) await site.sendSample(template)
