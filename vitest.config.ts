@@ -33,8 +33,8 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     setupFiles: ['test/support/recordCoverage.ts', 'test/support/leaks.ts'],
     // Bounds for a hang, not for a duration: they must hold on a machine that does ten other things at once.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     expect: { poll: { timeout: 240_000 } },
     server: { deps: { external: [/\/dist\//] } },
   },

@@ -171,17 +171,18 @@ describe('the load test of the start page', () => {
     expect(((await response.json()) as { detail: string }).detail).toMatch(/uses no worker/)
   })
 
-  test('ends during a run if the server closes', async () => {
-    for (const way of ['threads', 'inline', 'compiled', 'react-threads', 'react-inline']) {
+  test.each(['threads', 'inline', 'compiled', 'react-threads', 'react-inline'])(
+    'ends during a run if the server closes: %s',
+    async (way) => {
       const { url, close, mailer } = await serve()
       const stream = frames(url)
       await stream.next()
       await press(url, 'run', { way })
-      while (mailer.inbox!.count < 3) await stream.next()
+      await expect.poll(() => mailer.inbox!.count).toBeGreaterThanOrEqual(3)
       await close()
       for await (const frame of stream) expect(frame.delay).toBeGreaterThanOrEqual(0)
-    }
-  })
+    },
+  )
 
   test('is absent without worker threads, which the page then does not mention as its own', async () => {
     const { url } = await serve({ threads: 0 })

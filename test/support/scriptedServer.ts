@@ -49,6 +49,12 @@ export class Conversation {
     return !this.socket.destroyed
   }
 
+  /** Waits until the input satisfies a condition. False if the connection is closed before: a loop over `more()` would never end then. */
+  async until(condition: () => boolean): Promise<boolean> {
+    while (!condition()) if (!(await this.more())) return false
+    return true
+  }
+
   /** How many messages were handed over here before. */
   get turn(): number {
     return this.messages.length

@@ -29,7 +29,7 @@ const results = (outcomes: { outcome: { result: string } }[]) => outcomes.map(({
 
 /** Waits until so many messages arrived behind the one that is being answered. */
 async function behind(conversation: Conversation, count: number): Promise<void> {
-  while (conversation.input.split('BDAT ').length - 1 < count) if (!(await conversation.more())) return
+  await conversation.until(() => conversation.input.split('BDAT ').length > count)
 }
 
 describe('a connection with CHUNKING', () => {

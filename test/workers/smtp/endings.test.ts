@@ -206,7 +206,7 @@ describe('a message whose envelope was pipelined behind one that failed', () => 
       stopClock()
       const { reaction, reached } = reactionOf(answer, async (_, conversation) => {
         if (conversation.index > 0) return '250 ok'
-        while (!conversation.input.endsWith('DATA\r\n')) await conversation.more()
+        await conversation.until(() => conversation.input.endsWith('DATA\r\n'))
         return answer
       })
       const server = await ScriptedServer.start({ dot: reaction })

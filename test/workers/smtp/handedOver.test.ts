@@ -190,7 +190,7 @@ describe('a server that answers 421 to a message in flight', () => {
       extensions: CHUNKS,
       mail: async (line, conversation) => {
         if (!line.includes('m0')) return '250 ok'
-        while (conversation.input.split(' LAST\r\n').length <= COUNT) await conversation.more()
+        await conversation.until(() => conversation.input.split(' LAST\r\n').length > COUNT)
         return (socket) => void socket.write('421 4.3.2 closing\r\n')
       },
     })
@@ -212,7 +212,7 @@ describe('a server that answers 421 to a message in flight', () => {
       extensions: CHUNKS,
       mail: async (line, conversation) => {
         if (conversation.index > 0 || !line.includes('m0')) return '250 ok'
-        while (!conversation.input.includes('Subject: m1')) await conversation.more()
+        await conversation.until(() => conversation.input.includes('Subject: m1'))
         conversation.socket.pause()
         return '421 4.3.2 closing'
       },

@@ -25,7 +25,7 @@ describe('the envelope', () => {
     const server = await ScriptedServer.start({
       // The first message is taken only once the second's envelope is there.
       dot: async (_, conversation) => {
-        while (conversation.turn === 1 && !conversation.input.endsWith('DATA\r\n')) await conversation.more()
+        await conversation.until(() => conversation.turn !== 1 || conversation.input.endsWith('DATA\r\n'))
         return '250 ok'
       },
     })
@@ -39,7 +39,7 @@ describe('the envelope', () => {
     const server = await ScriptedServer.start({
       dot: async (_, conversation) => {
         if (conversation.turn === 1) late = send(sender)
-        while (conversation.turn === 1 && !conversation.input.endsWith('DATA\r\n')) await conversation.more()
+        await conversation.until(() => conversation.turn !== 1 || conversation.input.endsWith('DATA\r\n'))
         return '250 ok'
       },
     })
