@@ -118,6 +118,7 @@ interface ApiTransportBase {
 export interface SendgridTransport extends ApiTransportBase {
   kind: 'sendgrid'
   apiKey: string
+  sandbox?: boolean
 }
 
 export interface PostmarkTransport extends ApiTransportBase {

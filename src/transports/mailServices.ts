@@ -13,7 +13,7 @@ export interface MailServiceOptions {
   domain?: string
   /** `mailjet:`: the secret key. @default the password in the URL */
   secretKey?: string
-  /** `mailgun:`, `brevo:`, and `mailjet:`: whether the service only checks the mail and sends nothing. @default false */
+  /** `sendgrid:`, `mailgun:`, `brevo:`, and `mailjet:`: whether the service only checks the mail and sends nothing. @default false */
   sandbox?: boolean
   /** `msgraph:`: the tenant (directory) of the application. @default none; required */
   tenantId?: string
@@ -58,7 +58,7 @@ const SERVICES: Readonly<Record<ApiTransport['kind'], Service>> = {
     endpoint: 'https://api.sendgrid.com',
     secrets: ['apiKey'],
     required: {},
-    optional: [],
+    optional: ['sandbox'],
   },
   postmark: {
     label: 'Postmark',

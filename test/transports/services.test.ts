@@ -80,6 +80,20 @@ describe('SendGrid', () => {
     })
   })
 
+  it('gets tags as categories, and only checks the mail in sandbox mode', async () => {
+    const api = await MailApi.start(SENDGRID)
+    const transport = { url: 'sendgrid:', apiKey: SECRET, endpoint: api.url }
+    const mail = { to: 'ada@example.com', subject: 'Hi', text: 'Hello' }
+    const tags = Array.from({ length: 12 }, (_, n) => `t${n}`)
+    await (await testMailer({ transport })).sendAndWait({ ...mail, tags: ['t0', ...tags] })
+    await (await testMailer({ transport: { ...transport, sandbox: true } })).sendAndWait(mail)
+    const [live, sandbox] = api.taken.map(({ text }) => JSON.parse(text) as Record<string, unknown>)
+    expect(live?.['categories']).toEqual(tags.slice(0, 10))
+    expect(live).not.toHaveProperty('mail_settings')
+    expect(sandbox?.['mail_settings']).toEqual({ sandbox_mode: { enable: true } })
+    expect(sandbox).not.toHaveProperty('categories')
+  })
+
   it('sends one mail per blind recipient, so that none sees the others', async () => {
     const api = await MailApi.start(SENDGRID)
     const mailer = await testMailer({ transport: { url: 'sendgrid:', apiKey: SECRET, endpoint: api.url } })

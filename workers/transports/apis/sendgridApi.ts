@@ -9,7 +9,7 @@ import type { OutgoingMail } from '../transport.js'
  * SendGrid's v3 API: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send. One response is about all recipients.
  * The limits: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/limitations
  */
-export function sendgridApi({ endpoint, apiKey }: SendgridTransport): MailServiceApi {
+export function sendgridApi({ endpoint, apiKey, sandbox }: SendgridTransport): MailServiceApi {
   const headers = { authorization: `Bearer ${apiKey}` }
   return {
     limits: { name: 'SendGrid', maxRecipients: 1_000, maxSize: 30_000_000 },
@@ -18,7 +18,10 @@ export function sendgridApi({ endpoint, apiKey }: SendgridTransport): MailServic
     request: (mail, recipients) => ({
       url: `${endpoint}/v3/mail/send`,
       headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify(requestBody(mail, recipients)),
+      body: JSON.stringify({
+        ...requestBody(mail, recipients),
+        ...(sandbox === true ? { mail_settings: { sandbox_mode: { enable: true } } } : {}),
+      }),
     }),
     read({ status, header, text }) {
       const retryAfter = resetOf(header('x-ratelimit-reset'))
@@ -56,6 +59,8 @@ function errorsOf(text: string): string {
   }
 }
 
+const MAX_CATEGORIES = 10
+
 /** The body of `POST /v3/mail/send`. */
 function requestBody(mail: OutgoingMail, recipients: Recipients): object {
   const { payload, parts } = mail
@@ -81,6 +86,7 @@ function requestBody(mail: OutgoingMail, recipients: Recipients): object {
     ],
     attachments: filled(attachments.map(attachmentOf)),
     headers: headerObject(mail),
+    categories: filled([...new Set(payload.tags)].slice(0, MAX_CATEGORIES)),
   }
 }
 
