@@ -22,6 +22,9 @@ const SPARE_SHARE = 0.5
 /** Milliseconds between two checks of a limit that rises by itself, or for which the queue holds messages. */
 const RECHECK_INTERVAL = 1_000
 
+/** Milliseconds until a queue that was unavailable is asked again to wake messages. */
+const WAKE_RETRY = 500
+
 /**
  * Orders the messages that wait for a transport's budget, or for a slot. A higher priority starts first, no matter when it
  * arrived. Only the messages that can start within the next seconds wait for a budget here, without a slot. The queue holds
@@ -196,9 +199,11 @@ export class AdmissionQueue {
           if (!this.#closed) this.#admit(queue)
         },
         () => {
-          // The queue is unavailable at the moment.
-          queue.woken(0, 0)
-          if (!this.#closed) this.#admit(queue)
+          // The queue is unavailable. Asking again at once could fail at once, again and again, and nothing else would run.
+          setTimeout(() => {
+            queue.woken(0, 0)
+            if (!this.#closed) this.#admit(queue)
+          }, WAKE_RETRY).unref()
         },
       )
     })

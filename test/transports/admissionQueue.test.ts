@@ -5,9 +5,9 @@ import { AdmissionQueue } from '../../src/transports/admissionQueue.js'
 import { type BudgetOptions, RateLimiter } from '../../src/transports/rateLimiter.js'
 import { type BudgetLease, TransportState } from '../../src/transports/transportState.js'
 
-function setUp(capacity: number, budget: BudgetOptions = {}) {
+function setUp(capacity: number, budget: BudgetOptions = {}, wake = () => Promise.resolve(0)) {
   const slots = new SlotPool(capacity, 1)
-  const queue = new AdmissionQueue(slots, () => Promise.resolve(0))
+  const queue = new AdmissionQueue(slots, wake)
   const transport = new TransportState(
     { name: 'main', budget, failover: [] },
     { probeDelay: 1_000, maxProbeDelay: 60_000 },
@@ -50,6 +50,21 @@ describe('AdmissionQueue', () => {
     for (const id of ['first', 'high', 'second']) finish(id)
     expect(events).toEqual(['start first', 'start high', 'start second', 'start low'])
     expect(queue.size).toBe(0)
+  })
+
+  it('asks a queue that is unavailable once, and lets everything else run before it asks again', async () => {
+    let asked = 0
+    const wake = async (): Promise<number> => {
+      // A loop without an end could not be reported.
+      if (++asked > 100) return new Promise<never>(() => undefined)
+      throw new Error('The queue is unavailable.')
+    }
+    const { add, finish } = setUp(1, { rate: 1_000 }, wake)
+    add('first')
+    finish('first')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(asked).toBe(1)
+    await expect.poll(() => asked).toBe(2)
   })
 
   it('lets a message to another domain pass messages to a busy domain', () => {
