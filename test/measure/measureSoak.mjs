@@ -1,5 +1,5 @@
 // Sends mail for a long time to a server of which every step fails now and then:
-//   node test/measure/measureSoak.mjs [--queue sqlite|postgres] [--minutes 20] [--rate 50] [--failures 0.05] (after a build).
+//   node test/measure/measureSoak.mjs [--queue sqlite|postgres] [--minutes 20] [--rate 20] [--failures 0.05] (after a build).
 // Every minute it prints what could grow: memory, heap, open files, and the size of the queue. At the end, every accepted message must
 // have arrived, twice at most and then marked.
 import { fork } from 'node:child_process'
@@ -47,7 +47,7 @@ async function soak() {
     options: {
       queue: { type: 'string', default: 'sqlite' },
       minutes: { type: 'string', default: '20' },
-      rate: { type: 'string', default: '50' },
+      rate: { type: 'string', default: '20' },
       failures: { type: 'string', default: '0.05' },
     },
   })

@@ -132,6 +132,7 @@ const NESTED: Record<string, string> = {
   'end tags in attributes': '<b title="</b>">',
   'end tags in a title': '<b><title></b></title>',
   'end tags in XMP': '<b><xmp></b></xmp>',
+  'names that objects have': '<constructor><toString></constructor>',
   'foreign elements': '<svg><title/></svg><svg>',
 }
 
@@ -174,6 +175,11 @@ test('a long document without optional end tags keeps its layout', async () => {
   ).toEqual(rows.map((n) => [`${n}`, 'b']))
   const list = layOutText(toText(`<ul>${rows.map((n) => `<li>${n}<br>`).join('')}</ul>`))
   expect(list.match(/\d+/g)).toEqual(rows.map(String))
+})
+
+test('an element whose name every object has is an element like any other', async () => {
+  const toText = await loadHtmlToText()
+  expect(toText('<p>a <constructor>b</constructor></p>')).toBe(toText('<p>a <span>b</span></p>'))
 })
 
 test('a script nested as deep as can be is no text', async () => {

@@ -9,6 +9,9 @@ export type HtmlToText = (html: string) => string
 /** Elements nested deeper than this become an ellipsis, because the conversion is recursive. */
 const MAX_DEPTH = 500
 
+/** html-to-text looks up the names of elements in an object, which has this name without being given it. */
+const INHERITED_NAME = /<(\/?)constructor(?=[\s/>])/gi
+
 let loaded: Promise<HtmlToText> | undefined
 
 /** Loads html-to-text. This is its only importer. */
@@ -67,7 +70,7 @@ export function loadHtmlToText(): Promise<HtmlToText> {
         { selector: 'img', format: 'alt' },
       ],
     })
-    return (html) => convert(limitNesting(stripLayoutMarks(html)))
+    return (html) => convert(limitNesting(stripLayoutMarks(html).replace(INHERITED_NAME, '<$1span')))
   })
   return loaded
 }
