@@ -41,7 +41,9 @@ export class ArchiveWriter {
    * @returns resolves when the caller may go on
    */
   async store(message: ArchivedMessage, release: () => void): Promise<void> {
+    const side = this.#cell.begin()
     const writing = this.#store(message).finally(() => {
+      this.#cell.end(side)
       this.#pending.delete(writing)
       release()
     })

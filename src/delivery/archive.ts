@@ -1,10 +1,16 @@
 import { mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
 import { ThreadpostError } from '../errors.js'
 import { ConditionLog } from '../logging/conditionLog.js'
 import type { Logger } from '../logging/logger.js'
-import { ArchiveCell, type ArchivePlace, type ArchiveStatus } from '../protocol/archiveCell.js'
+import {
+  ARCHIVE_PATIENCE,
+  ArchiveCell,
+  type ArchivePlace,
+  type ArchiveStatus,
+} from '../protocol/archiveCell.js'
 import type { ResolvedOptions } from '../resolvedOptions.js'
 import type { Validator } from '../validation.js'
 
@@ -98,6 +104,18 @@ export class Archive {
 
   status(): ArchiveStatus {
     return new ArchiveCell(this.place.cell).read()
+  }
+
+  /** Resolves when the files that were in progress are complete, after 10 seconds at the latest. */
+  async written(): Promise<void> {
+    const cell = new ArchiveCell(this.place.cell)
+    const deadline = performance.now() + ARCHIVE_PATIENCE
+    // Twice, because a thread may have read the side just before it changed.
+    for (let round = 0; round < 2; round++) {
+      const side = cell.changeSides()
+      while (cell.isWriting(side) && performance.now() < deadline) await setTimeout(10)
+      if (cell.isWriting(side)) cell.forget(side)
+    }
   }
 
   async close(): Promise<void> {

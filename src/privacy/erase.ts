@@ -47,7 +47,7 @@ const check: Validator = new Validator('INVALID_MESSAGE')
  * @internal
  */
 export async function erase(
-  { queue, suppressions, settings, archiveDir }: MailerParts,
+  { queue, suppressions, settings, archive, archiveDir }: MailerParts,
   input: unknown,
   options: EraseOptions,
 ): Promise<Erasure> {
@@ -65,6 +65,8 @@ export async function erase(
     schedules,
     webhookEvents: await eraseFromEvents(queue.records, ids, isErased),
   }
+  // A message settles before its file is complete.
+  await archive?.written()
   if (archiveDir !== undefined) erasure.archived = await eraseFromArchive(archiveDir, ids, isErased)
   if (queue.spooled !== undefined) erasure.spooled = queue.spooled
   if (removes) await suppressions.remove(key)

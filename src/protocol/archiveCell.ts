@@ -26,6 +26,9 @@ const FAILED = 1
 const FAILED_AT = 2
 /** When writing began to fail; it means something only while writing fails. */
 const FAILING_SINCE = 3
+/** Which of two counters of files in progress new files are counted in. */
+const SIDE = 4
+const WRITING = 5
 /** Milliseconds without a failure after which writing works again. */
 const QUIET = 60_000
 
@@ -38,7 +41,33 @@ export class ArchiveCell {
   }
 
   static allocate(): SharedArrayBuffer {
-    return new SharedArrayBuffer(4 * BigInt64Array.BYTES_PER_ELEMENT)
+    return new SharedArrayBuffer(7 * BigInt64Array.BYTES_PER_ELEMENT)
+  }
+
+  /** A file is about to be written. @returns its side, for `end()` */
+  begin(): number {
+    const side = Number(Atomics.load(this.#cells, SIDE))
+    Atomics.add(this.#cells, WRITING + side, 1n)
+    return side
+  }
+
+  end(side: number): void {
+    const forgotten = Atomics.sub(this.#cells, WRITING + side, 1n) <= 0n
+    if (forgotten) Atomics.add(this.#cells, WRITING + side, 1n)
+  }
+
+  /** Counts new files on the other side, so that those in progress can be waited for. @returns their side, for `isWriting()` */
+  changeSides(): number {
+    return Number(Atomics.xor(this.#cells, SIDE, 1n))
+  }
+
+  isWriting(side: number): boolean {
+    return Atomics.load(this.#cells, WRITING + side) > 0n
+  }
+
+  /** A thread that dies never ends its files. */
+  forget(side: number): void {
+    Atomics.store(this.#cells, WRITING + side, 0n)
   }
 
   /** @returns whether writing works again after it failed */

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -96,6 +97,7 @@ describe('erasing an address from the archive', () => {
     const { mailer } = await mailerWithInbox({ archive, threads: 0 })
     await mailer.sendAndWait({ ...MAIL, to: BOB, bcc: CANARY })
     const { id } = await mailer.sendAndWait({ ...MAIL, to: BOB })
+    await expect.poll(async () => (await mailer.stats()).archive?.stored).toBe(2)
     const [day = ''] = await readdir(archive)
     const old = path.join(archive, '2026-01-02')
     await mkdir(old)
@@ -109,10 +111,23 @@ describe('erasing an address from the archive', () => {
     expect(await mailer.erase(CANARY)).toMatchObject({ archived: 0 })
   })
 
+  it.each([0, 2])('deletes the files that are still being written, with %i threads', async (threads) => {
+    const archive = await folderOf({})
+    const { mailer } = await mailerWithInbox({ archive, threads })
+    const attachments = [{ filename: 'large.bin', content: randomBytes(2_000_000) }]
+    for (let count = 0; count < 10; count++) {
+      await mailer.sendAndWait({ ...MAIL, to: CANARY, attachments })
+      expect(await mailer.erase(CANARY)).toMatchObject({ messages: 1, archived: 1 })
+    }
+    await mailer.close()
+    expect((await readdir(archive, { recursive: true })).filter((name) => name.endsWith('.eml'))).toEqual([])
+  })
+
   it('is refused with an error that names the option and no path if the folder can’t be read', async () => {
     const archive = path.join(await folderOf({}), 'archive')
     const { mailer } = await mailerWithInbox({ archive, threads: 0 })
     await mailer.sendAndWait({ ...MAIL, to: CANARY })
+    await expect.poll(async () => (await mailer.stats()).archive?.stored).toBe(1)
     const [day = ''] = await readdir(archive)
     await rm(path.join(archive, day), { recursive: true })
     await writeFile(path.join(archive, day), 'not a folder')
