@@ -133,6 +133,12 @@ const NESTED: Record<string, string> = {
   'end tags in a title': '<b><title></b></title>',
   'end tags in XMP': '<b><xmp></b></xmp>',
   'names that objects have': '<constructor><toString></constructor>',
+  'quotes in an end tag': '<b></i x=">',
+  'an end tag without a name': '<b></!">',
+  'an equals sign before a name': '<b =">',
+  'a no-break space in a name': '<b\u00a0>',
+  'a title that closes itself': '<b><title / ></b></title>',
+  'a longer name than that of the title': '<b><title></titles></title>',
   'foreign elements': '<svg><title/></svg><svg>',
 }
 

@@ -6,8 +6,8 @@ export type Mode =
   'text' | 'tag' | 'name' | 'attribute' | 'equals' | 'value' | 'unquoted' | 'comment' | 'verbatim'
 
 export interface TokenEvents {
-  /** A start tag is complete: `offset` is where it ends, `start` where it begins, unless that was in an earlier text. */
-  open(name: string, selfClosing: boolean, offset: number, start: number): void
+  /** A start tag is complete: `offset` is where it ends. */
+  open(name: string, selfClosing: boolean, offset: number): void
   /** `offset` is where the end tag begins. */
   close(name: string, offset: number): void
   /** A quoted attribute value begins or ends; `offset` is the first character inside, or the quote that ends it. */
@@ -187,7 +187,7 @@ export class Tokenizer {
     const { tag, closing } = this
     this.mode = !closing && !this.#slash && VERBATIM.has(tag) ? 'verbatim' : 'text'
     if (closing) events.close(tag, this.#began)
-    else events.open(tag, this.#slash, at, this.#began)
+    else events.open(tag, this.#slash, at)
     this.#slash = false
   }
 }

@@ -17,7 +17,7 @@ import { nestedTooDeeply, type TemplateFailure } from '../template/sourceFile.js
 import type { BlockNode, Place, TemplateNode } from '../template/tree.js'
 import { bindSample, type CheckResult, collect, withFailures } from '../templateCheck.js'
 import { loadHtmlToText } from '../text/htmlToText.js'
-import { limitNesting } from '../text/limitNesting.js'
+import { loadLimitNesting } from '../text/limitNesting.js'
 import type { TemplateLanguage } from './language.js'
 
 const HTML_ELEMENTS: HeadElements = {
@@ -187,21 +187,23 @@ let inliner: Promise<Mjml> | undefined
  * fonts, key frames, and pseudo-classes such as `:hover` stay in the head. It fetches nothing.
  */
 function loadCssInliner(): Promise<Mjml> {
-  inliner ??= whileLoading(() => import('../cssPackages.js')).then(({ juice }) => {
-    const options = {
-      removeStyleTags: true,
-      preserveMediaQueries: true,
-      preserveFontFaces: true,
-      preserveKeyFrames: true,
-      preservePseudos: true,
-      inlinePseudoElements: false,
-    }
-    return (source) =>
-      orTooDeep(() => {
-        // Its parser searches the open elements for each tag.
-        if (limitNesting(source) !== source) throw nestedTooDeeply()
-        return { html: juice(source, options), warnings: [] }
-      })
-  })
+  inliner ??= Promise.all([whileLoading(() => import('../cssPackages.js')), loadLimitNesting()]).then(
+    ([{ juice }, limitNesting]) => {
+      const options = {
+        removeStyleTags: true,
+        preserveMediaQueries: true,
+        preserveFontFaces: true,
+        preserveKeyFrames: true,
+        preservePseudos: true,
+        inlinePseudoElements: false,
+      }
+      return (source) =>
+        orTooDeep(() => {
+          // Its parser searches the open elements for each tag.
+          if (limitNesting(source) !== source) throw nestedTooDeeply()
+          return { html: juice(source, options), warnings: [] }
+        })
+    },
+  )
   return inliner
 }

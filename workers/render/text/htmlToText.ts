@@ -1,7 +1,7 @@
 import type { FormatCallback } from 'html-to-text'
 import { whileLoading } from '../../heartbeat.js'
 import { LAYOUT, stripLayoutMarks } from './layoutMarks.js'
-import { limitNesting } from './limitNesting.js'
+import { loadLimitNesting } from './limitNesting.js'
 
 /** Converts HTML to text with layout marks: see {@link layOutText}. */
 export type HtmlToText = (html: string) => string
@@ -16,62 +16,64 @@ let loaded: Promise<HtmlToText> | undefined
 
 /** Loads html-to-text. This is its only importer. */
 export function loadHtmlToText(): Promise<HtmlToText> {
-  loaded ??= whileLoading(() => import('html-to-text')).then(({ compile }) => {
-    const convert = compile({
-      wordwrap: false,
-      limits: { maxInputLength: 1 << 26, maxDepth: MAX_DEPTH },
-      formatters,
-      selectors: [
-        { selector: '*', format: 'children' },
-        ...['head', 'style', 'script', 'title', 'template', 'noscript', '[aria-hidden="true"]'].map(
-          (selector) => ({
+  loaded ??= Promise.all([whileLoading(() => import('html-to-text')), loadLimitNesting()]).then(
+    ([{ compile }, limitNesting]) => {
+      const convert = compile({
+        wordwrap: false,
+        limits: { maxInputLength: 1 << 26, maxDepth: MAX_DEPTH },
+        formatters,
+        selectors: [
+          { selector: '*', format: 'children' },
+          ...['head', 'style', 'script', 'title', 'template', 'noscript', '[aria-hidden="true"]'].map(
+            (selector) => ({
+              selector,
+              format: 'skip',
+            }),
+          ),
+          ...[
+            'div',
+            'section',
+            'article',
+            'header',
+            'footer',
+            'main',
+            'nav',
+            'aside',
+            'form',
+            'address',
+            'dl',
+            'dt',
+            'dd',
+            'figure',
+            'figcaption',
+            'center',
+            'body',
+            'table',
+            'tbody',
+            'thead',
+            'tfoot',
+            'caption',
+          ].map((selector) => ({ selector, format: 'line' })),
+          ...['p', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'blockquote'].map((selector) => ({
             selector,
-            format: 'skip',
-          }),
-        ),
-        ...[
-          'div',
-          'section',
-          'article',
-          'header',
-          'footer',
-          'main',
-          'nav',
-          'aside',
-          'form',
-          'address',
-          'dl',
-          'dt',
-          'dd',
-          'figure',
-          'figcaption',
-          'center',
-          'body',
-          'table',
-          'tbody',
-          'thead',
-          'tfoot',
-          'caption',
-        ].map((selector) => ({ selector, format: 'line' })),
-        ...['p', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'blockquote'].map((selector) => ({
-          selector,
-          format: 'paragraph',
-        })),
-        { selector: 'pre', format: 'preformatted' },
-        { selector: 'tr', format: 'row' },
-        { selector: 'td', format: 'cell' },
-        { selector: 'th', format: 'cell' },
-        { selector: 'ul', format: 'bullets' },
-        { selector: 'ol', format: 'numbers' },
-        { selector: 'li', format: 'item' },
-        { selector: 'br', format: 'newline' },
-        { selector: 'hr', format: 'rule' },
-        { selector: 'a', format: 'link' },
-        { selector: 'img', format: 'alt' },
-      ],
-    })
-    return (html) => convert(limitNesting(stripLayoutMarks(html).replace(INHERITED_NAME, '<$1span')))
-  })
+            format: 'paragraph',
+          })),
+          { selector: 'pre', format: 'preformatted' },
+          { selector: 'tr', format: 'row' },
+          { selector: 'td', format: 'cell' },
+          { selector: 'th', format: 'cell' },
+          { selector: 'ul', format: 'bullets' },
+          { selector: 'ol', format: 'numbers' },
+          { selector: 'li', format: 'item' },
+          { selector: 'br', format: 'newline' },
+          { selector: 'hr', format: 'rule' },
+          { selector: 'a', format: 'link' },
+          { selector: 'img', format: 'alt' },
+        ],
+      })
+      return (html) => convert(limitNesting(stripLayoutMarks(html).replace(INHERITED_NAME, '<$1span')))
+    },
+  )
   return loaded
 }
 

@@ -1,4 +1,4 @@
-import { Tokenizer } from '../analysis/tokenizer.js'
+import { whileLoading } from '../../heartbeat.js'
 
 /** Far beyond the depth at which the text ends: see MAX_DEPTH in htmlToText.ts. */
 const MAX_NESTING = 2_000
@@ -20,38 +20,65 @@ const VOID = new Set(
     ' ',
   ),
 )
+/** Elements whose contents are not tags. Without its start tag, a script would be text. */
+const VERBATIM = new Set(['script', 'style', 'title', 'textarea', 'xmp'])
+
+const ignored = (): void => undefined
 
 /**
- * Removes the start tags of HTML that are nested too deep, and keeps their contents. The parser of html-to-text (htmlparser2) moves
- * all open elements whenever one begins or ends, which takes quadratic time.
+ * Loads what removes the start tags of HTML that are nested too deep, and keeps their contents. The parser of html-to-text (htmlparser2)
+ * moves all open elements whenever one begins or ends, which takes quadratic time.
  *
- * As far as the tokenizer finds the same tags as the parser, every element that is open there is open here, too: only the innermost element is closed, and only by a tag that closes it
- * for the parser as well. So a tag without its counterpart counts to the end, which is at worst a removal too many.
+ * Its own tokenizer finds the tags. Every element that is open for the parser is open here, too: only the innermost element is closed,
+ * and only by a tag that closes it for the parser as well. So a tag without its counterpart counts to the end, which is at worst a
+ * removal too many.
  */
-export function limitNesting(html: string): string {
-  if (!hasManyTags(html)) return html
-  const open: string[] = []
-  const kept: string[] = []
-  let from = 0
-  const tokenizer = new Tokenizer()
-  tokenizer.feed(html, {
-    open(name, _selfClosing, end, start) {
+export async function loadLimitNesting(): Promise<(html: string) => string> {
+  const { Tokenizer } = await whileLoading(() => import('htmlparser2'))
+  return (html) => {
+    if (!hasManyTags(html)) return html
+    const open: string[] = []
+    const kept: string[] = []
+    let from = 0
+    let start = 0
+    let name = ''
+    const element = (end: number, verbatim: boolean): void => {
       const ends = IMPLIED_ENDS.get(name)
       while (ends?.includes(open.at(-1) ?? '')) open.pop()
       if (VOID.has(name)) return
-      // A script without its start tag would be text.
-      if (open.length < MAX_NESTING || tokenizer.mode === 'verbatim') return void open.push(name)
+      if (open.length < MAX_NESTING || verbatim) return void open.push(name)
       kept.push(html.slice(from, start))
       from = end + 1
-    },
-    close(name) {
-      if (open.at(-1) === name) open.pop()
-    },
-    valueStart() {},
-    valueEnd() {},
-    words() {},
-  })
-  return kept.join('') + html.slice(from)
+    }
+    const tokenizer = new Tokenizer(
+      { decodeEntities: false },
+      {
+        onopentagname(begins, ends) {
+          start = begins - 1
+          name = html.slice(begins, ends).toLowerCase()
+        },
+        onopentagend: (end) => element(end, VERBATIM.has(name)),
+        onselfclosingtag: (end) => element(end, false),
+        onclosetag(begins, ends) {
+          if (open.at(-1) === html.slice(begins, ends).toLowerCase()) open.pop()
+        },
+        onattribname: ignored,
+        onattribdata: ignored,
+        onattribentity: ignored,
+        onattribend: ignored,
+        oncdata: ignored,
+        oncomment: ignored,
+        ondeclaration: ignored,
+        onprocessinginstruction: ignored,
+        ontext: ignored,
+        ontextentity: ignored,
+        onend: ignored,
+      },
+    )
+    tokenizer.write(html)
+    tokenizer.end()
+    return kept.join('') + html.slice(from)
+  }
 }
 
 function hasManyTags(html: string): boolean {
