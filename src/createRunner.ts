@@ -68,9 +68,9 @@ export function shareRunner(context: RunnerContext): Runner {
   const own = templates !== undefined || context.archive !== undefined
   if (threads === 0 || !plain || queue.kind !== 'memory' || role !== 'both' || own)
     return createRunner(context)
-  const { render, load, compile, attempt, threadMemory, recipients } = limits
+  const { start, render, load, compile, attempt, threadMemory, recipients } = limits
   const sizes = { threads, concurrency, niceness }
-  const key = JSON.stringify({ ...sizes, render, load, compile, attempt, threadMemory, recipients })
+  const key = JSON.stringify({ ...sizes, start, render, load, compile, attempt, threadMemory, recipients })
   let hub = hubs.get(key)
   if (hub === undefined || hub.size >= MAX_SHARING) {
     const slots = concurrency * MAX_SHARING
@@ -112,6 +112,7 @@ function threadRunnerOf(
     setup,
     threads,
     concurrency,
+    startLimit: limits.start,
     renderLimit: limits.render,
     compileLimit: limits.compile,
     attemptLimit: Math.max(limits.attempt, limits.load),

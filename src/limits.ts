@@ -14,6 +14,11 @@ export interface LimitOptions {
   attachments?: number
   /** Maximum number of entries in the list of addresses that get no more mail. @default 1_000_000 */
   suppressions?: number
+  /**
+   * Maximum time in milliseconds that a thread may take to start, or to load packages, modules, or a React component. It is terminated
+   * after that. If it is the first one, `createMailer()` rejects with `START_FAILED`. @default 60_000
+   */
+  start?: number
   /** Maximum rendering time of a template in milliseconds. Its thread is terminated after that. @default 10_000 */
   render?: number
   /**
@@ -59,6 +64,7 @@ const RANGES: Record<keyof NumericLimits, LimitRange> = {
   message: { byDefault: 25 * 1024 * 1024, lowest: 1, highest: 2 ** 29 },
   attachments: { byDefault: 50, lowest: 0, highest: 10_000 },
   suppressions: { byDefault: 1_000_000, lowest: 0, highest: 100_000_000 },
+  start: { byDefault: 60_000, lowest: 1, highest: MAX_TIME },
   render: { byDefault: 10_000, lowest: 1, highest: MAX_TIME },
   compile: { byDefault: 10_000, lowest: 1, highest: MAX_TIME },
   load: { byDefault: 30_000, lowest: 1, highest: MAX_TIME },

@@ -26,6 +26,8 @@ import { ThreadDied } from './workerChannel.js'
 export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   /** Deliveries at a time in each thread. */
   concurrency: number
+  /** Milliseconds that a thread may take to start, or to load modules. */
+  startLimit: number
   /** Milliseconds that one delivery may render. */
   renderLimit: number
   /** Milliseconds that compiling a template may take. */
@@ -34,7 +36,6 @@ export interface ThreadRunnerOptions extends PoolOptions, CrashLoopListener {
   attemptLimit: number
 }
 
-const START_LIMIT = 30_000
 /** Milliseconds after its time limit at which the main thread ends an attempt, because its thread did not. */
 const OVERDUE = 5_000
 
@@ -73,7 +74,7 @@ export class ThreadRunner implements Runner {
       render: options.renderLimit,
       compile: options.compileLimit,
       task: options.attemptLimit + options.renderLimit + options.compileLimit + OVERDUE,
-      start: START_LIMIT,
+      start: options.startLimit,
       threadsToWatch: () => this.#pools.watched(),
       terminate: (thread) => this.#pools.terminate(thread),
       describe: options.describe.bind(options),
@@ -100,19 +101,20 @@ export class ThreadRunner implements Runner {
   }
 
   async start(): Promise<TemplateListing> {
+    const { startLimit } = this.#options
     let timer: NodeJS.Timeout | undefined
     const tooLong = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new Error(`no thread answered within ${START_LIMIT / 1000} s`))
-      }, START_LIMIT)
+        reject(new Error(`no thread was ready within ${startLimit} ms (limits.start)`))
+      }, startLimit)
     })
     try {
       return await Promise.race([this.#probe(), tooLong])
     } catch (error) {
+      const termination = error instanceof ThreadDied && this.#supervisor.terminationReason(error.thread)
+      const reason = termination ? `a thread was terminated, because ${termination}` : reasonOf(error)
       await this.close()
-      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${reasonOf(error)}`, {
-        cause: error,
-      })
+      throw new ThreadpostError('START_FAILED', `The mailer can't start: ${reason}`, { cause: error })
     } finally {
       clearTimeout(timer)
     }

@@ -181,14 +181,18 @@ export class Watchdog {
     const seen = this.#seen.get(thread)
     if (seen === undefined) return
     const { render, start } = this.#limits
-    const limit = this.#pulses.loading(place) ? Math.max(start, render) : this.#stepLimit(place) + OWN_WORK
+    const isLoading = this.#pulses.loading(place)
+    const limit = isLoading ? Math.max(start, render) : this.#stepLimit(place) + OWN_WORK
     if (this.#clock - seen.since > limit)
       this.#terminate(thread, {
         cause: 'stalled',
-        reason: `its event loop was blocked for more than ${limit} ms`,
+        reason: `its event loop was blocked for more than ${limit} ms${isLoading ? ' (limits.start)' : ''}`,
       })
     else if (!ready && this.#clock - seen.first > start)
-      this.#terminate(thread, { cause: 'stalled', reason: `it did not start within ${start} ms` })
+      this.#terminate(thread, {
+        cause: 'stalled',
+        reason: `it did not start within ${start} ms (limits.start)`,
+      })
   }
 
   #terminate(thread: number, termination: Termination): void {

@@ -61,7 +61,7 @@ export async function faultsOf(
   page: Page,
   counts: (violation: AxeResults['violations'][number]) => boolean = () => true,
 ): Promise<string[]> {
-  await page.evaluate(AXE)
+  if (await page.evaluate("typeof axe === 'undefined'")) await page.evaluate(AXE)
   const run = "axe.run(document, { iframes: false, resultTypes: ['violations'] })"
   const { violations } = await page.evaluate<AxeResults>(run)
   return violations

@@ -80,6 +80,7 @@ export class Demo {
   /** The time begins once another process sends HTTP requests, which the first run starts. */
   async #perform(run: DemoRun): Promise<void> {
     this.#httpLoad ??= this.#environment.startHttpLoad()
+    this.#httpLoad.catch(() => (this.#httpLoad = undefined))
     await (await this.#httpLoad).begin()
     run.startedAt = performance.now()
     this.delay.startRun()
@@ -200,6 +201,8 @@ export class Demo {
       for (const name of EVENTS) mailer.on(name, this.#changed)
       return mailer
     })
+    // The next run tries again.
+    this.#reactMailer.catch(() => (this.#reactMailer = undefined))
     return this.#reactMailer
   }
 

@@ -116,6 +116,22 @@ describe.each([0, 2])('the application modules of a mailer with %i threads', (th
   })
 })
 
+it.each(['for (;;);', 'await new Promise(() => setInterval(() => undefined, 100))'])(
+  'a setup module that never ends is reported at the start, with the limit: %s',
+  async (endless) => {
+    const { folder: _, ...templates } = await templatesOf({
+      ...modules,
+      'setup.mjs': `export async function setup() { ${endless} }`,
+    })
+    const limits = { start: 1_000, render: 100 }
+    const transport = 'smtp://127.0.0.1:9'
+    await expect(createMailer({ transport, templates, threads: 1, limits })).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringMatching(/^The mailer can't start: .* \(limits\.start\)$/),
+    })
+  },
+)
+
 it('a setup module that logs without end is limited to a bounded number of lines', async () => {
   const { kept, logger } = lines()
   const folder = await folderOf({

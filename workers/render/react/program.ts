@@ -3,6 +3,7 @@ import path from 'node:path'
 import { compileFunction, constants } from 'node:vm'
 import { parseJson } from '../../../src/protocol/parseJson.js'
 import type { JsonObject } from '../../../src/protocol/tasks.js'
+import { whileLoading } from '../../heartbeat.js'
 import { TemplateFailure } from '../template/sourceFile.js'
 
 /** A text, or a function of the props that returns one. */
@@ -42,7 +43,11 @@ const SOURCE_MAP = /\/\/# sourceMappingURL=data:application\/json;base64,([\w+/=
  * @param folder from which packages are loaded
  * @throws TemplateFailure
  */
-export async function evaluate(code: string, name: string, folder: string): Promise<Program> {
+export function evaluate(code: string, name: string, folder: string): Promise<Program> {
+  return whileLoading(async () => evaluateNow(code, name, folder))
+}
+
+function evaluateNow(code: string, name: string, folder: string): Program {
   const file = path.resolve(folder, name)
   const bundled = `${file}.bundle.cjs`
   const map = sourceMapOf(code)

@@ -10,7 +10,9 @@ import { readManifests } from '../../../../src/templates/precompile.js'
 import { generateTypeDeclarations } from '../../../../src/templates/typeDeclarations.js'
 import { buildFolder, inspectFolder } from '../../../../workers/render/compileFolder.js'
 import { createRenderer } from '../../../../workers/render/createRenderer.js'
+import { folderOf } from '../../../support/folder.js'
 import { languageSuite } from '../../../support/languageSuite.js'
+import { mailerWithInbox } from '../../../support/mailer.js'
 import { critical } from '../support/both.js'
 import { REACT_TEMPLATES } from '../support/reactTemplates.js'
 import { failure, useTemplates } from '../support/templates.js'
@@ -164,6 +166,24 @@ describe('A React template', () => {
     } finally {
       await rm(out, { recursive: true, force: true })
     }
+  })
+
+  test('may take as long to load as a thread to start, and not only as long as a message to render', async () => {
+    const folder = await folderOf({
+      'slow.jsx': `for (const until = Date.now() + 5_000; Date.now() < until; );
+        export const subject = 'Hi'
+        export default function Slow() { return 'slow' }`,
+    })
+    await linkPackages(folder)
+    const { mailer } = await mailerWithInbox({
+      templates: folder,
+      threads: 1,
+      limits: { render: 100, compile: 100 },
+    })
+    expect(await mailer.sendAndWait({ template: 'slow', to: 'ada@example.com' })).toMatchObject({
+      status: 'sent',
+    })
+    expect(await mailer.stats()).toHaveProperty('threadRestarts', 0)
   })
 
   test('says which package is missing', async () => {
