@@ -92,8 +92,8 @@ export type Allowances = (transport: string, rate: number) => Allowance
 /** The share of the full rate that a slowed transport regains each second, and the lowest share. */
 const RECOVERY_STEP = 0.05
 const MIN_SHARE = 1 / 64
-/** Milliseconds by which the estimate of the fastest transaction rises with each further transaction. */
-const ESTIMATE_RISE = 0.5
+/** Milliseconds of the past, at least, in which the fastest transaction is looked for: while this machine is busy, all of them are slow. */
+const FASTEST_SPAN = 30_000
 /** How much faster than the rate messages may follow each other while the window has room. */
 const BURST_FACTOR = 2
 /** Milliseconds by which a message may miss its regular time and still be sent at once. */
@@ -103,8 +103,8 @@ const JITTER = 10
 
 /**
  * A rate that is not exceeded within any second: a permit is in use until one second after the server's reply. The server
- * counted the message at some time in between. Half of the time that every transaction takes at least is deducted from
- * that second, because the next transaction takes as long.
+ * counted the message at some time in between. Half of the time that each transaction of the last half minute took at least is
+ * deducted from that second, because the next transaction takes as long.
  *
  * Messages start at intervals. Otherwise the later ones would wait at the server, and their transactions would take longer.
  *
@@ -125,8 +125,10 @@ export class RateLimiter implements Allowance {
   #next = 0
   /** The latest time for which a permit was given. */
   #latest = 0
-  /** The estimated duration of the fastest transaction, in ms. */
-  #fastest = 0
+  /** The duration of the fastest transaction in the current span and the one before, in ms. */
+  #fastestNow = Infinity
+  #fastestBefore = 0
+  #spanBegan = performance.now()
 
   /** @param share of the full rate to start with, as if the rate had been reduced */
   constructor(rate: number, share = 1) {
@@ -170,14 +172,26 @@ export class RateLimiter implements Allowance {
       if (this.#latest > now) this.#freeAt(this.#latest)
       return
     }
-    this.#fastest = Math.min(transaction, this.#fastest + ESTIMATE_RISE)
+    this.#noteTransaction(transaction, now)
     this.#freeAt(now + this.freeIn(ago))
+  }
+
+  #noteTransaction(duration: number, now: number): void {
+    const age = now - this.#spanBegan
+    if (age >= FASTEST_SPAN) {
+      // What was true long ago says nothing.
+      this.#fastestBefore = age < 2 * FASTEST_SPAN ? this.#fastestNow : 0
+      this.#fastestNow = Infinity
+      this.#spanBegan = now
+    }
+    this.#fastestNow = Math.min(this.#fastestNow, duration)
   }
 
   /** Returns the milliseconds until the permit of a message becomes free whose transaction ended `ago` ms ago. */
   freeIn(ago: number): number {
     const window = (1_000 * this.perWindow) / this.rate
-    const certain = Math.max(0, this.#fastest - Math.max(JITTER, this.#fastest / 2))
+    const fastest = Math.min(this.#fastestBefore, this.#fastestNow)
+    const certain = Math.max(0, fastest - Math.max(JITTER, fastest / 2))
     return window - Math.min(certain, window / 2) - ago
   }
 
