@@ -207,7 +207,7 @@ const boundaries = [
   },
   ...Object.entries({
     web: [],
-    inbox: ['src/protocol/smtpPaths.ts'],
+    inbox: ['src/protocol/smtpPaths.ts', 'src/validation.ts'],
     dashboard: ['src/protocol/progress.ts'],
     express: [
       ...['src/message/mailFields.ts', 'src/protocol/progress.ts'],

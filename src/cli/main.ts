@@ -57,10 +57,11 @@ const program = new Command('threadpost')
 Run threadpost <command> --help for flags, defaults, environment variables, and examples.
 Exit codes: 0 success; ${FAILED} the command failed or found a problem; ${USAGE_ERROR} wrong usage.`,
   )
-// Only the named subcommand is loaded: all of them would take longer than most of them run.
+// Only the named subcommand is loaded, or none for the version: all of them would take longer than most of them run.
+const loadsAll = !named && !['-V', '--version'].includes(name)
 for (const [group, commands] of Object.entries(GROUPS))
   for (const [each, load] of Object.entries(commands))
-    if (!named || each === name)
+    if (loadsAll || each === name)
       program.addCommand((await load()).copyInheritedSettings(program).helpGroup(group))
 
 // An empty environment variable counts as unset, and a switch that is set to "false" is off.

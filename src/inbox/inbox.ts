@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
-import { z } from 'zod'
+import { Validator } from '../validation.js'
 import { urlOf } from '../web/listen.js'
-import { checked } from '../web/requestSchema.js'
 import { type Fault, FaultPlan, type Faults } from './faults.js'
 import { type MailFilter, matcherOf } from './mailSearch.js'
 import { MailStore, type RawMail } from './mailStore.js'
@@ -77,44 +76,57 @@ const EXTENSIONS = [
   'SMTPUTF8',
   'ENHANCEDSTATUSCODES',
 ] as const satisfies SmtpExtension[]
-const Count = z.number().min(0).or(z.literal(Infinity)).optional()
-const Options = z.strictObject({
-  port: z.int().min(0).max(65_535).optional(),
-  host: z.string().optional(),
-  keep: Count,
-  keepBytes: Count,
-  size: Count,
-  auth: z.strictObject({ user: z.string(), pass: z.string() }).optional(),
-  without: z.array(z.enum(EXTENSIONS)).optional(),
-  // The plan checks each fault.
-  faults: z.array(z.unknown()).optional(),
-} satisfies Record<keyof InboxOptions, z.ZodType>)
+const OPTIONS = Object.keys({
+  port: true,
+  host: true,
+  keep: true,
+  keepBytes: true,
+  size: true,
+  auth: true,
+  without: true,
+  faults: true,
+} satisfies Record<keyof InboxOptions, true>)
+const check: Validator = new Validator('INVALID_OPTIONS')
+
+/** Checks the options, and fills in the defaults. The plan checks each fault. */
+function resolveInboxOptions(given: InboxOptions) {
+  const options: InboxOptions = check.object(given, '', OPTIONS)
+  const { port = 0, host = '127.0.0.1', without = [], faults = [] } = options
+  const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
+  check.integer(port, 'port', 0, 65_535)
+  check.string(host, 'host')
+  for (const [name, count] of Object.entries({ keep, keepBytes, size })) check.number(count, name, 0)
+  check.array(without, 'without', EXTENSIONS.length)
+  for (const [index, each] of without.entries()) check.oneOf(each, `without[${index}]`, EXTENSIONS)
+  check.array(faults, 'faults', Infinity)
+  const { auth } = options
+  if (auth !== undefined) {
+    const { user, pass } = check.object(auth, 'auth', ['user', 'pass'])
+    check.string(user, 'auth.user')
+    check.string(pass, 'auth.pass')
+  }
+  return { port, host, keep, keepBytes, size, without, faults, ...(auth === undefined ? {} : { auth }) }
+}
 
 /**
  * Starts an inbox on loopback. It keeps the process alive until it is closed.
  * @throws ThreadpostError `INVALID_OPTIONS`; TypeError if a fault is invalid
  */
 export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
-  checked(Options, options, 'INVALID_OPTIONS')
-  const { keep = 2000, keepBytes = 256 * 1024 * 1024, size = 25 * 1024 * 1024 } = options
+  const { port, host, keep, keepBytes, size, without, faults, ...login } = resolveInboxOptions(options)
   const store = new MailStore(keep, keepBytes)
   const visits = new VisitLog(Math.min(keep, 500))
   const waiters = new MailWaiters(store)
   const events = new EventEmitter<{ received: [RawMail]; cleared: []; faults: [] }>().setMaxListeners(0)
   const plan = new FaultPlan(() => events.emit('faults'))
-  plan.set(options.faults ?? [])
+  plan.set(faults)
 
-  const receiver = new SmtpReceiver(
-    { size, without: options.without ?? [], ...(options.auth === undefined ? {} : { auth: options.auth }) },
-    plan,
-    visits,
-    (envelope, raw) => {
-      const mail = store.add(envelope, raw)
-      waiters.arrived(mail)
-      events.emit('received', mail)
-      return mail
-    },
-  )
+  const receiver = new SmtpReceiver({ size, without, ...login }, plan, visits, (envelope, raw) => {
+    const mail = store.add(envelope, raw)
+    waiters.arrived(mail)
+    events.emit('received', mail)
+    return mail
+  })
   const search = async (filter: MailFilter, limit = Infinity): Promise<ReceivedMail[]> => {
     const matches = matcherOf(filter)
     const found: ReceivedMail[] = []
@@ -123,7 +135,7 @@ export async function startInbox(options: InboxOptions = {}): Promise<Inbox> {
     }
     return found
   }
-  const address = await receiver.listen(options.port ?? 0, options.host ?? '127.0.0.1')
+  const address = await receiver.listen(port, host)
 
   return {
     url: urlOf('smtp', address),

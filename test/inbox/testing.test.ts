@@ -89,6 +89,15 @@ test('an inbox with an unknown or invalid option does not start, and no router s
   for (const [options, path] of [
     [{ prot: 1025 }, 'prot'],
     [{ port: '1025' }, 'port'],
+    [{ port: 65_536 }, 'port'],
+    [{ host: 5 }, 'host'],
+    [{ keep: -1 }, 'keep'],
+    [{ keepBytes: Number.NaN }, 'keepBytes'],
+    [{ size: '1' }, 'size'],
+    [{ auth: { user: 'ada' } }, 'auth.pass'],
+    [{ auth: { user: 'ada', pass: 'x', method: 'PLAIN' } }, 'auth.method'],
+    [{ faults: { at: 'rcpt' } }, 'faults'],
+    [{ without: 'PIPELINING' }, 'without'],
     [{ without: ['STARTTLS'] }, 'without[0]'],
   ] as const)
     await expect(startInbox(options as unknown as InboxOptions)).rejects.toMatchObject({

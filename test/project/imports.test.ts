@@ -27,10 +27,11 @@ async function scriptsOfMainThread(threads: number): Promise<string[]> {
   return scripts
 }
 
-it('the main thread loads neither the renderer nor the composer', async () => {
+it('the main thread loads neither the renderer nor the composer, nor what only HTTP needs', async () => {
   const scripts = await scriptsOfMainThread(1)
   expect(scripts.some((url) => url.includes('node_modules/piscina'))).toBe(true)
   expect(scripts.filter((url) => FORBIDDEN.test(url))).toEqual([])
+  expect(scripts.filter((url) => /node_modules\/(?:zod|express|helmet|prom-client)\//.test(url))).toEqual([])
 })
 
 it('with threads: 0 the main thread loads both, which shows that the previous test can fail', async () => {
