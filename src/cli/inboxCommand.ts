@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
-import { type Inbox, startInbox } from '../inbox/inbox.js'
-import { startInboxServer } from '../inbox/inboxRouter.js'
+import type { Inbox } from '../inbox/inbox.js'
 import { isLoopback } from '../loopback.js'
 import { parsePort, parseInteger } from './settings.js'
 import { closeOnSignal, listenError, withExamples } from './terminal.js'
@@ -58,6 +57,10 @@ async function run({
       `host: on ${host}, anyone could read all mail; use 127.0.0.1, or add --open-to-all`,
       { path: 'host' },
     )
+  const [{ startInbox }, { startInboxServer }] = await Promise.all([
+    import('../inbox/inbox.js'),
+    import('../inbox/inboxRouter.js'),
+  ])
   const inbox = await startInbox({ port: smtpPort, host, keep }).catch((error: unknown) => {
     throw listenError(error, '--smtp-port', smtpPort, host)
   })

@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
-import { startServer } from '../server/server.js'
 import { type Intake, type IntakeSettings, startIntakes, withIntakeFlags } from './intakeFlags.js'
 import {
   archiveFlag,
@@ -71,6 +70,7 @@ async function serve(settings: ServeSettings): Promise<void> {
     ...(await webhookOption(settings)),
   })
   const { port, host, token, trustProxy, json = false } = settings
+  const { startServer } = await import('../server/server.js')
   let server
   let intakes: Intake[]
   try {

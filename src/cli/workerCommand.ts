@@ -1,7 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
-import { metricsRegistry } from '../express/index.js'
 import type { Mailer } from '../mailer.js'
 import { listen } from '../web/listen.js'
 import { parseDuration } from './durations.js'
@@ -81,6 +80,7 @@ async function work(settings: WorkerSettings): Promise<void> {
 
 /** Creates the server for health checks and metrics. The worker is ready if it can reach the queue. */
 async function healthServer(mailer: Mailer): Promise<Server> {
+  const { metricsRegistry } = await import('../express/index.js')
   const metrics = await metricsRegistry(mailer)
   return createServer((request, response) => {
     const answer = (status: number, body: object): void => {
