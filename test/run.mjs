@@ -108,8 +108,11 @@ async function checks() {
   await step('unused: knip', () => node('node_modules/knip/bin/knip.js', []))
 }
 
-await step('prerequisites', prerequisites)
-const built = await step('build', () => program('npm', ['run', '--silent', 'build']))
+// The first waits for the network and the disk, the second for the processor.
+const [, built] = await Promise.all([
+  step('prerequisites', prerequisites),
+  step('build', () => program('npm', ['run', '--silent', 'build'])),
+])
 const checked = checks()
 if (built) await vitest()
 else fail('tests: not run, since the build failed')

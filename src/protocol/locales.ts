@@ -40,11 +40,9 @@ const FORMER: ReadonlyMap<string, string> = new Map([
 ])
 /** Registered variants (RFC 5646 section 3.1.7) that name translations in practice. */
 const VARIANTS = new Set(['valencia', 'tarask', '1901', '1996', 'polyton', 'oxendict', 'scotland'])
-const NAMED: Readonly<Record<'language' | 'script' | 'region', Intl.DisplayNames>> = {
-  language: namesOf('language'),
-  script: namesOf('script'),
-  region: namesOf('region'),
-}
+type Subtag = 'language' | 'script' | 'region'
+/** Created when first needed, which takes 25 ms. */
+const names = new Map<Subtag, Intl.DisplayNames>()
 const MAX_CHAINS = 1_000
 const chains = new Map<string, readonly string[]>()
 
@@ -117,20 +115,19 @@ function equivalents(tag: string): string[] {
  */
 export function isLocale(text: string): boolean {
   const [language = '', ...rest] = text.replaceAll('_', '-').split('-')
-  if (!/^[a-z]{2,3}$/i.test(language) || NAMED.language.of(language) === undefined) return false
+  if (!/^[a-z]{2,3}$/i.test(language) || !isNamed('language', language)) return false
   if (language.length === 3 && Intl.DateTimeFormat.supportedLocalesOf([language]).length === 0) return false
-  if (/^[a-z]{4}$/i.test(rest[0] ?? '') && NAMED.script.of(titleCase(rest.shift() ?? '')) === undefined)
-    return false
-  if (
-    /^(?:[a-z]{2}|\d{3})$/i.test(rest[0] ?? '') &&
-    NAMED.region.of((rest.shift() ?? '').toUpperCase()) === undefined
-  )
+  if (/^[a-z]{4}$/i.test(rest[0] ?? '') && !isNamed('script', titleCase(rest.shift() ?? ''))) return false
+  if (/^(?:[a-z]{2}|\d{3})$/i.test(rest[0] ?? '') && !isNamed('region', (rest.shift() ?? '').toUpperCase()))
     return false
   return rest.every((variant) => VARIANTS.has(variant.toLowerCase()))
 }
 
-function namesOf(type: 'language' | 'script' | 'region'): Intl.DisplayNames {
-  return new Intl.DisplayNames('en', { type, fallback: 'none' })
+/** Whether a code means something, in CLDR's English names. */
+function isNamed(type: Subtag, code: string): boolean {
+  let known = names.get(type)
+  if (known === undefined) names.set(type, (known = new Intl.DisplayNames('en', { type, fallback: 'none' })))
+  return known.of(code) !== undefined
 }
 
 function titleCase(text: string): string {

@@ -124,9 +124,9 @@ describe.each(queues)('A setup module that breaks its thread 300 ms after startu
 })
 
 it('A setup module that starves each thread later costs no message', async () => {
-  const { mailer, inbox, folder, badEnds } = await mailerThatBreaks('for (;;);', () => 'memory', '', {
-    render: 1_000,
-  })
+  // It may still be starting then.
+  const limits = { render: 1_000, start: 10_000 }
+  const { mailer, inbox, folder, badEnds } = await mailerThatBreaks('for (;;);', () => 'memory', '', limits)
   const ids: string[] = []
   let died = false
   mailer.on('thread-died', () => (died = true))
