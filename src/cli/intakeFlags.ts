@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import { ThreadpostError } from '../errors.js'
-import type { SmtpIntake } from '../intake/index.js'
+import type { SmtpIntake, SmtpIntakeOptions } from '../intake/index.js'
 import type { Mailer } from '../mailer.js'
 import { parseInteger, parsePort, readJson } from './settings.js'
 import { lineLogger, listenError } from './terminal.js'
@@ -83,12 +83,34 @@ export function withIntakeFlags(command: Command): Command {
     )
 }
 
+/** The options of the SMTP intake that are in files. */
+type SmtpFiles = Pick<SmtpIntakeOptions, 'tls' | 'auth'>
+
+/** Reads the files that the flags name, before anything is started. @throws ThreadpostError `INVALID_OPTIONS` */
+export async function readSmtpFiles(settings: IntakeSettings): Promise<SmtpFiles> {
+  const { smtpPort, smtpUsers = '', smtpTlsKey = '', smtpTlsCert = '' } = settings
+  const files: SmtpFiles = {}
+  if (smtpPort === undefined) return files
+  if (smtpTlsKey !== '' || smtpTlsCert !== '')
+    files.tls = {
+      key: await contentOf('--smtp-tls-key', smtpTlsKey),
+      cert: await contentOf('--smtp-tls-cert', smtpTlsCert),
+    }
+  // smtpIntake() validates the users.
+  if (smtpUsers !== '') files.auth = { users: (await readJson('--smtp-users', smtpUsers)) as [] }
+  return files
+}
+
 /** Starts the ways in that are set. @throws ThreadpostError `INVALID_OPTIONS`, `START_FAILED` */
-export async function startIntakes(mailer: Mailer, settings: IntakeSettings): Promise<Intake[]> {
+export async function startIntakes(
+  mailer: Mailer,
+  settings: IntakeSettings,
+  files: SmtpFiles,
+): Promise<Intake[]> {
   const { smtpPort, amqp = '' } = settings
   const intakes: Intake[] = []
   try {
-    if (smtpPort !== undefined) intakes.push(await startSmtp(mailer, smtpPort, settings))
+    if (smtpPort !== undefined) intakes.push(await startSmtp(mailer, smtpPort, settings, files))
     if (amqp !== '') intakes.push(await startAmqp(mailer, amqp, settings))
   } catch (error) {
     await Promise.all(intakes.map((intake) => intake.close()))
@@ -110,30 +132,19 @@ async function startAmqp(mailer: Mailer, url: string, settings: IntakeSettings):
   return { name: 'AMQP queue', url: `${protocol}//${host} ${queue}`, close: () => intake.close() }
 }
 
-async function startSmtp(mailer: Mailer, port: number, settings: IntakeSettings): Promise<Intake> {
-  const { smtpHost: host, smtpUsers, smtpTlsKey = '', smtpTlsCert = '', smtpDeduplicate } = settings
+async function startSmtp(
+  mailer: Mailer,
+  port: number,
+  { smtpHost: host, smtpDeduplicate }: IntakeSettings,
+  files: SmtpFiles,
+): Promise<Intake> {
   const { smtpIntake } = await import('../intake/index.js')
-  const tls =
-    smtpTlsKey === '' && smtpTlsCert === ''
-      ? {}
-      : {
-          tls: {
-            key: await contentOf('--smtp-tls-key', smtpTlsKey),
-            cert: await contentOf('--smtp-tls-cert', smtpTlsCert),
-          },
-        }
-  const auth =
-    smtpUsers === undefined || smtpUsers === ''
-      ? {}
-      : // smtpIntake() validates the users.
-        { auth: { users: (await readJson('--smtp-users', smtpUsers)) as [] } }
   let smtp: SmtpIntake
   try {
     smtp = await smtpIntake(mailer, {
       port,
       host,
-      ...tls,
-      ...auth,
+      ...files,
       ...(smtpDeduplicate === true ? { deduplicate: 'message-id' } : {}),
       logger: lineLogger,
     })

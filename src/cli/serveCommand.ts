@@ -1,7 +1,13 @@
 import { Command, Option } from 'commander'
 import { createMailer } from '../createMailer.js'
 import type { Mailer } from '../mailer.js'
-import { type Intake, type IntakeSettings, startIntakes, withIntakeFlags } from './intakeFlags.js'
+import {
+  type Intake,
+  type IntakeSettings,
+  readSmtpFiles,
+  startIntakes,
+  withIntakeFlags,
+} from './intakeFlags.js'
 import {
   archiveFlag,
   mailerOptions,
@@ -65,6 +71,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(settings: ServeSettings): Promise<void> {
+  const smtpFiles = await readSmtpFiles(settings)
   const mailer = await createMailer({
     ...(await mailerOptions(settings)),
     ...(await webhookOption(settings)),
@@ -86,7 +93,7 @@ async function serve(settings: ServeSettings): Promise<void> {
     throw listenError(error, '--port', port, host)
   }
   try {
-    intakes = await startIntakes(mailer, settings)
+    intakes = await startIntakes(mailer, settings, smtpFiles)
   } catch (error) {
     await server.close()
     await mailer.close({ deadline: 0 })
