@@ -75,8 +75,8 @@ function serve(latency) {
   })
   server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
   process.on('message', () => {
-    process.send({ mails, dots })
-    process.disconnect()
     server.close()
+    // A long message is not sent at once.
+    process.send({ mails, dots }, () => process.disconnect())
   })
 }
