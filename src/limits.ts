@@ -64,7 +64,7 @@ const RANGES: Record<keyof NumericLimits, LimitRange> = {
   message: { byDefault: 25 * 1024 * 1024, lowest: 1, highest: 2 ** 29 },
   attachments: { byDefault: 50, lowest: 0, highest: 10_000 },
   suppressions: { byDefault: 1_000_000, lowest: 0, highest: 100_000_000 },
-  start: { byDefault: 60_000, lowest: 1, highest: MAX_TIME },
+  start: { byDefault: 60_000, lowest: 1_000, highest: MAX_TIME },
   render: { byDefault: 10_000, lowest: 1, highest: MAX_TIME },
   compile: { byDefault: 10_000, lowest: 1, highest: MAX_TIME },
   load: { byDefault: 30_000, lowest: 1, highest: MAX_TIME },
