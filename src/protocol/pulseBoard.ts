@@ -18,7 +18,7 @@ export interface BoardSlot {
  * after another.
  *
  * - `beats`: a timer of the thread increments it, so it stops while the event loop is blocked.
- * - `steps`: the number of phase changes. A turn of the event loop that renders many messages is long, but makes progress.
+ * - `steps`: the number of phase changes, and of ends of loading and compiling. A turn of the event loop that renders many messages is long, but makes progress.
  * - `loading`: above 0 while modules are loaded, which may block a thread for a long time on a busy machine.
  * - `compiling`: above 0 while a step of compiling a template runs, which has a limit of its own.
  * - `actor`: the delivery whose code ran last. Only an isolated thread tracks it: see `workers/codeOwner.ts`.
@@ -59,7 +59,9 @@ export class PulseBoard {
     return Atomics.load(this.#words, place * WORDS + STEPS)
   }
 
+  /** The end is a step first: otherwise the time that it took would be held against the thread until the next beat. */
   load(place: number, change: 1 | -1): void {
+    if (change === -1) this.step(place)
     Atomics.add(this.#words, place * WORDS + LOADING, change)
   }
 
@@ -67,7 +69,9 @@ export class PulseBoard {
     return Atomics.load(this.#words, place * WORDS + LOADING) > 0
   }
 
+  /** See {@link load}. */
   compile(place: number, change: 1 | -1): void {
+    if (change === -1) this.step(place)
     Atomics.add(this.#words, place * WORDS + COMPILING, change)
   }
 

@@ -44,6 +44,8 @@ interface Seen {
   progress: number
   /** When that last grew. */
   since: number
+  loading: boolean
+  compiling: boolean
 }
 
 /**
@@ -137,35 +139,38 @@ export class Watchdog {
     const threads = this.#limits.threadsToWatch()
     const seen = this.#seen
     this.#seen = new Map()
-    for (const watched of threads) this.#seen.set(watched.thread, this.#progress(watched, seen))
-    this.#checkSlots(new Map(threads.map(({ thread, place }) => [thread, place])))
+    for (const watched of threads) this.#seen.set(watched.thread, this.#look(watched, seen))
+    this.#checkSlots()
     for (const watched of threads) this.#checkThread(watched)
   }
 
-  #progress({ thread, place }: WatchedThread, seen: ReadonlyMap<number, Seen>): Seen {
+  #look({ thread, place }: WatchedThread, seen: ReadonlyMap<number, Seen>): Seen {
+    // Before the progress, which grows when they end.
+    const loading = this.#pulses.loading(place)
+    const compiling = this.#pulses.compiling(place)
     const progress = this.#pulses.beats(place) + this.#pulses.steps(place)
     const before = seen.get(thread)
-    if (before?.progress === progress) return before
-    return { first: before?.first ?? this.#clock, progress, since: this.#clock }
+    const since = before?.progress === progress ? before.since : this.#clock
+    return { first: before?.first ?? this.#clock, progress, since, loading, compiling }
   }
 
   /** The limit for one step of rendering in a thread. */
-  #stepLimit(place: number | undefined): number {
+  #stepLimit(seen: Seen | undefined): number {
     const { render, compile } = this.#limits
-    const isCompiling = place !== undefined && this.#pulses.compiling(place)
-    return isCompiling ? Math.max(render, compile) + OWN_WORK : render
+    return seen?.compiling === true ? Math.max(render, compile) + OWN_WORK : render
   }
 
-  #checkSlots(places: ReadonlyMap<number, number>): void {
+  #checkSlots(): void {
     for (const [slot, since] of this.#since.entries()) {
       // A slot that was never used is a hole in the array.
       if (!since) continue
       const thread = this.#board.thread(slot)
+      const seen = this.#seen.get(thread)
       const isRendering = this.#board.phase(slot) === 'rendering'
-      const progressedAt = this.#seen.get(thread)?.since ?? this.#clock
+      const progressedAt = seen?.since ?? this.#clock
       const rendering = isRendering ? Math.max(progressedAt, this.#renderingSince[slot] || this.#clock) : 0
       this.#renderingSince[slot] = rendering
-      const limit = this.#stepLimit(places.get(thread))
+      const limit = this.#stepLimit(seen)
       if (rendering > 0 && this.#clock - rendering > limit)
         this.#terminate(thread, {
           cause: 'rendering',
@@ -177,16 +182,15 @@ export class Watchdog {
     }
   }
 
-  #checkThread({ thread, place, ready }: WatchedThread): void {
+  #checkThread({ thread, ready }: WatchedThread): void {
     const seen = this.#seen.get(thread)
     if (seen === undefined) return
     const { render, start } = this.#limits
-    const isLoading = this.#pulses.loading(place)
-    const limit = isLoading ? Math.max(start, render) : this.#stepLimit(place) + OWN_WORK
+    const limit = seen.loading ? Math.max(start, render) : this.#stepLimit(seen) + OWN_WORK
     if (this.#clock - seen.since > limit)
       this.#terminate(thread, {
         cause: 'stalled',
-        reason: `its event loop was blocked for more than ${limit} ms${isLoading ? ' (limits.start)' : ''}`,
+        reason: `its event loop was blocked for more than ${limit} ms${seen.loading ? ' (limits.start)' : ''}`,
       })
     else if (!ready && this.#clock - seen.first > start)
       this.#terminate(thread, {

@@ -50,18 +50,21 @@ describe('A helper that starves its thread', () => {
   )
 })
 
-it('A main thread that is blocked, or a machine that is suspended, is no reason to end a thread', async () => {
+/** Watches a thread that gives no sign of life. @returns the number of looks after which it is terminated */
+function looksUntilTerminated(look: (looks: number, pulses: PulseBoard) => void): {
+  terminated: Promise<number>
+} {
   const board = new PhaseBoard(PhaseBoard.allocate(1, 1), 1)
   const pulses = new PulseBoard(PulseBoard.allocate(1))
   let looks = 0
-  const ended = new Promise<number>((resolve) => {
+  const terminated = new Promise<number>((resolve) => {
     const watchdog = new Watchdog(board, pulses, {
       compile: 1_000,
       render: 100,
       task: 60_000,
       start: 60_000,
       threadsToWatch: () => {
-        looks++
+        look(++looks, pulses)
         return [{ thread: 1, place: 0, ready: true }]
       },
       terminate: () => {
@@ -71,9 +74,24 @@ it('A main thread that is blocked, or a machine that is suspended, is no reason 
     })
     watchdog.watch(0)
   })
-  // Longer than all that a thread may take: 100 ms for rendering, and 2 s for what is not a template's.
+  return { terminated }
+}
+
+/** The fewest looks, which are 25 ms apart, at a thread that takes all of its time: 100 ms for rendering, and 2 s for other work. A gap counts as two. */
+const LOOKS = 2_100 / 50
+
+it('A main thread that is blocked, or a machine that is suspended, is no reason to end a thread', async () => {
+  const { terminated } = looksUntilTerminated(() => undefined)
   const until = performance.now() + 3_000
   while (performance.now() < until);
-  // A gap counts as two looks at most, which are 25 ms apart.
-  expect(await ended).toBeGreaterThanOrEqual(2_100 / 50)
+  expect(await terminated).toBeGreaterThanOrEqual(LOOKS)
+})
+
+it('A thread that has loaded something for long may take as long as any other until its next sign of life', async () => {
+  const end = 4 * LOOKS
+  const { terminated } = looksUntilTerminated((looks, pulses) => {
+    if (looks === 1) pulses.load(0, 1)
+    if (looks === end) pulses.load(0, -1)
+  })
+  expect(await terminated).toBeGreaterThanOrEqual(end + LOOKS)
 })
