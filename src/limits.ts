@@ -16,7 +16,7 @@ export interface LimitOptions {
   suppressions?: number
   /**
    * Maximum time in milliseconds that a thread may take to start, or to load packages, modules, or a React component. It is terminated
-   * after that. If it is the first one, `createMailer()` rejects with `START_FAILED`. @default 60_000
+   * after that. If no thread has started before, `createMailer()` rejects with `START_FAILED`. @default 60_000
    */
   start?: number
   /** Maximum rendering time of a template in milliseconds. Its thread is terminated after that. @default 10_000 */

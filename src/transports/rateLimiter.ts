@@ -179,7 +179,7 @@ export class RateLimiter implements Allowance {
   #noteTransaction(duration: number, now: number): void {
     const age = now - this.#spanBegan
     if (age >= FASTEST_SPAN) {
-      // What was true long ago says nothing.
+      // Transactions of long ago say nothing about the next ones.
       this.#fastestBefore = age < 2 * FASTEST_SPAN ? this.#fastestNow : 0
       this.#fastestNow = Infinity
       this.#spanBegan = now

@@ -51,13 +51,11 @@ describe('A helper that starves its thread', () => {
 })
 
 /** Watches a thread that gives no sign of life. @returns the number of looks after which it is terminated */
-function looksUntilTerminated(look: (looks: number, pulses: PulseBoard) => void): {
-  terminated: Promise<number>
-} {
+function looksUntilTerminated(look: (looks: number, pulses: PulseBoard) => void): Promise<number> {
   const board = new PhaseBoard(PhaseBoard.allocate(1, 1), 1)
   const pulses = new PulseBoard(PulseBoard.allocate(1))
   let looks = 0
-  const terminated = new Promise<number>((resolve) => {
+  return new Promise((resolve) => {
     const watchdog = new Watchdog(board, pulses, {
       compile: 1_000,
       render: 100,
@@ -74,14 +72,13 @@ function looksUntilTerminated(look: (looks: number, pulses: PulseBoard) => void)
     })
     watchdog.watch(0)
   })
-  return { terminated }
 }
 
 /** The fewest looks, which are 25 ms apart, at a thread that takes all of its time: 100 ms for rendering, and 2 s for other work. A gap counts as two. */
 const LOOKS = 2_100 / 50
 
 it('A main thread that is blocked, or a machine that is suspended, is no reason to end a thread', async () => {
-  const { terminated } = looksUntilTerminated(() => undefined)
+  const terminated = looksUntilTerminated(() => undefined)
   const until = performance.now() + 3_000
   while (performance.now() < until);
   expect(await terminated).toBeGreaterThanOrEqual(LOOKS)
@@ -89,7 +86,7 @@ it('A main thread that is blocked, or a machine that is suspended, is no reason 
 
 it('A thread that has loaded something for long may take as long as any other until its next sign of life', async () => {
   const end = 4 * LOOKS
-  const { terminated } = looksUntilTerminated((looks, pulses) => {
+  const terminated = looksUntilTerminated((looks, pulses) => {
     if (looks === 1) pulses.load(0, 1)
     if (looks === end) pulses.load(0, -1)
   })
